@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# VFSKIT_SANITIZE is a -fsanitize= list, set by the presets asan, tsan and fuzz.
+set(VFSKIT_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined")
+if(VFSKIT_SANITIZE)
+  add_compile_options(-fsanitize=${VFSKIT_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${VFSKIT_SANITIZE})
+  if(VFSKIT_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+option(VFSKIT_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+if(VFSKIT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares every #include of our code with the table of rooms in docs/architecture.md.
+
+The table is the source of truth: a room may include only itself and what its row lists. A room that is
+not in the table, an include that is not written from the root, and a row without a folder are faults too.
+"""
+import pathlib
+import re
+import sys
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
+ROW = re.compile(r'^\|\s*\d\s*\|\s*`([a-z_-]+)`\s*\|[^|]*\|\s*([^|]*?)\s*\|$')
+PROGRAM_DIRS = ('vfsctl', 'virtiofsd', 'libvirt-hook')
+
+
+def read_table(architecture: str) -> dict[str, set[str]]:
+    """The rows `| floor | `room` | is | may include |`, with a leading "core/" taken for granted."""
+    table = {}
+    for line in architecture.splitlines():
+        row = ROW.match(line)
+        if row:
+            allowed = row.group(2)
+            rooms = set() if allowed in ('–', '-') else {name.strip(' `') for name in allowed.split(',')}
+            table[row.group(1)] = rooms
+    return table
+
+
+def room_of(path: str) -> str | None:
+    parts = path.split('/')
+    if parts[0] == 'core' and len(parts) > 2:
+        return parts[1]
+    if parts[0] in PROGRAM_DIRS:
+        return parts[0]
+    return None
+
+
+def check_file(path: str, text: str, table: dict[str, set[str]]) -> list[str]:
+    room = room_of(path)
+    faults = []
+    if room not in table:
+        return [f'{path}: room "{room}" is not in the table of docs/architecture.md']
+    for number, line in enumerate(text.splitlines(), 1):
+        include = INCLUDE.match(line)
+        if not include:
+            continue
+        quote, target = include.groups()
+        target_room = room_of(target)
+        if quote == '"' and target_room is None:
+            faults.append(f'{path}:{number}: "{target}" is not written from the root of the project')
+        elif target_room is not None and target_room != room and target_room not in table[room]:
+            faults.append(f'{path}:{number}: {room} may not include {target_room} ("{target}")')
+    return faults
+
+
+def check_tree(root: pathlib.Path) -> list[str]:
+    table = read_table((root / 'docs/architecture.md').read_text())
+    faults = [] if table else ['docs/architecture.md: no table of rooms found']
+    seen = set()
+    for top in ('core', *PROGRAM_DIRS):
+        for path in sorted((root / top).rglob('*')):
+            if path.suffix in ('.h', '.cpp'):
+                relative = path.relative_to(root).as_posix()
+                seen.add(room_of(relative))
+                faults += check_file(relative, path.read_text(), table)
+    if not seen:
+        faults.append('no source file was found')
+    return faults
+
+
+if __name__ == '__main__':
+    found = check_tree(pathlib.Path(sys.argv[1]))
+    print('\n'.join(found) if found else 'every #include agrees with docs/architecture.md')
+    sys.exit(1 if found else 0)

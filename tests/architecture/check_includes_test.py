@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The checker itself: each kind of fault is found, and correct code is not."""
+import unittest
+
+from check_includes import check_file, read_table
+
+TABLE = read_table('''
+| floor | room | is | may include |
+|---|---|---|---|
+| 0 | `base` | words | – |
+| 1 | `virtio` | rings | base |
+| 2 | `vhost_user` | messages | virtio, base |
+| 5 | `vfsctl` | the command | base |
+''')
+
+
+class CheckIncludes(unittest.TestCase):
+    def test_reads_the_table(self):
+        self.assertEqual(TABLE, {'base': set(), 'virtio': {'base'}, 'vhost_user': {'virtio', 'base'},
+                                 'vfsctl': {'base'}})
+
+    def test_accepts_own_and_lower_rooms(self):
+        text = '#include "core/virtio/ring.h"\n#include "core/base/result.h"\n#include <vector>\n'
+        self.assertEqual(check_file('core/virtio/ring.cpp', text, TABLE), [])
+
+    def test_refuses_an_upward_include(self):
+        faults = check_file('core/virtio/ring.cpp', '#include "core/vhost_user/session.h"\n', TABLE)
+        self.assertEqual(len(faults), 1)
+        self.assertIn('core/virtio/ring.cpp:1: virtio may not include vhost_user', faults[0])
+
+    def test_refuses_a_sideways_include_of_a_program(self):
+        self.assertEqual(len(check_file('vfsctl/main.cpp', '#include "core/virtio/ring.h"\n', TABLE)), 1)
+
+    def test_refuses_a_relative_include(self):
+        self.assertIn('not written from the root',
+                      check_file('core/virtio/ring.cpp', '#include "ring.h"\n', TABLE)[0])
+
+    def test_refuses_an_unknown_room(self):
+        self.assertIn('is not in the table', check_file('core/utils/a.cpp', '', TABLE)[0])
+
+
+if __name__ == '__main__':
+    unittest.main()
