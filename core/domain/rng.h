@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// libvirt's own grammar (RELAX NG), as virt-xml-validate applies it.
+#pragma once
+
+#include "core/base/result.h"
+
+#include <string>
+#include <string_view>
+
+namespace vfskit::domain {
+
+/// Where Debian's libvirt0 and Fedora's libvirt-libs put it.
+inline constexpr std::string_view default_schema_dir = "/usr/share/libvirt/schemas";
+
+/// A whole domain. ENOENT names the package to install when the grammar is missing; EINVAL carries
+/// the line and libvirt's view of what is wrong. Slow (the grammar is read anew: tens of
+/// milliseconds).
+Result<void> validate_domain_xml(std::string_view xml,
+                                 const std::string& schema_dir = std::string{default_schema_dir});
+
+/// A lone element of a domain by the grammar's name for it: "filesystem", "memoryBacking", "cpu".
+Result<void> validate_domain_fragment(std::string_view xml,
+                                      std::string_view definition,
+                                      const std::string& schema_dir = std::string{
+                                          default_schema_dir});
+
+} // namespace vfskit::domain
