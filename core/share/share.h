@@ -39,6 +39,9 @@ struct IdRange {
     bool operator==(const IdRange&) const = default;
 };
 
+/// More threads than this in one daemon only wait for each other (and take a descriptor each).
+inline constexpr std::uint32_t max_thread_pool_size = 1024;
+
 /// One mapping given to one VM. Absent options mean the daemon's own default. A plain value.
 struct Share {
     std::string dirid;
@@ -91,9 +94,11 @@ Result<OnError> parse_on_error(std::string_view word);
 /// mapping and the nodes it knows when it has no path on `node`.
 Result<Share> make_share(const mapping::DirectoryMapping& mapping, std::string_view node);
 
-/// Everything that QEMU or a daemon would only find at start: tag empty or over 36 bytes, queue
-/// size not a power of two or over 1024, path not absolute, ids that overlap, option pairs that
-/// exclude each other. EINVAL; the place's key is the option.
+/// Everything that QEMU, a daemon or the guest would only find at start: tag empty, over 36 bytes
+/// or not UTF-8; queue size not a power of two from 8 to 1024; path not absolute; ids that overlap;
+/// grammar of xattrmap, modcaps and translations; option pairs that exclude each other. What only
+/// one dialect of the daemon refuses is daemon_command.h's. EINVAL; the place's key is the option's
+/// long name ("queue-size").
 Result<void> validate(const Share& share);
 
 } // namespace vfskit::share
