@@ -11,5 +11,6 @@
 #include "core/base/log.h"
 #include "core/base/process.h"
 #include "core/base/result.h"
+#include "core/base/sha1.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
