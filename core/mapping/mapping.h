@@ -79,12 +79,13 @@ Result<void> validate_node(std::string_view node, Rules rules);
 
 /// PVE (Mapping/Dir.pm): begins with '/' and one character that is none of ";,=()", nothing else is
 /// checked, but a comma can never be read back. Strict: absolute, none of ";,=()" anywhere, no
-/// control characters, no blanks at the end, no "//", "." or ".." components, no slash at the end,
-/// at most 4095 bytes.
+/// control characters, no blanks at the end, valid UTF-8, no "//", "." or ".." components, no slash
+/// at the end, at most 4095 bytes.
 Result<void> validate_path(std::string_view path, Rules rules);
 
-/// PVE: at most 4096 characters, no line feed. Strict: also valid UTF-8 without control characters,
-/// and without leading or trailing blanks, which a re-read would lose.
+/// PVE: at most 4096 bytes (PVE counts characters, but reads the file's bytes as Latin-1), no line
+/// feed. Strict: also not empty, valid UTF-8 without control characters, and without leading or
+/// trailing blanks, which a re-read would lose.
 Result<void> validate_description(std::string_view description, Rules rules);
 
 /// The whole mapping: id, at least one path, every path and node, no node twice, description. The
