@@ -269,6 +269,20 @@ Result<void> validate_user_namespace(const Share& share) {
     return {};
 }
 
+// A handle names an inode of one filesystem and a descriptor an open file of this one; in a copy
+// both name nothing, or something else.
+Result<void> validate_method(const Share& share) {
+    if (share.path_relation != mapping::PathRelation::replicas || !share.method.has_value() ||
+        share.method == mapping::MigrationMethod::find_paths) {
+        return {};
+    }
+    return refuse("live-migration-method",
+                  fmt::format("Method {} needs the same directory on every node, and the mapping's "
+                              "paths are replicas",
+                              mapping::to_string(*share.method)),
+                  "Use find-paths, or correct the relation if the directory is shared");
+}
+
 Result<void> validate_translation(const Share& share) {
     VFSKIT_TRY(validate_id_translations("translate-uid", share.translate_uid));
     VFSKIT_TRY(validate_id_translations("translate-gid", share.translate_gid));
@@ -354,6 +368,7 @@ Result<Share> make_share(const mapping::DirectoryMapping& mapping, std::string_v
 Result<void> validate(const Share& share) {
     VFSKIT_TRY(validate_tag(share.tag));
     VFSKIT_TRY(validate_path(share.path));
+    VFSKIT_TRY(validate_method(share));
     VFSKIT_TRY(validate_queues(share));
     VFSKIT_TRY(validate_resources(share));
     VFSKIT_TRY(validate_writing(share));
