@@ -37,7 +37,7 @@ struct DaemonInfo {
     /// Of virtiofsd; for c_daemon of QEMU; for bundled that of the virtiofsd it stands in for.
     Version version{.major = 1, .minor = 14, .patch = 0};
     /// What --print-capabilities lists; empty when nobody asked a binary.
-    std::vector<std::string> features;
+    std::vector<std::string> features = {};
     bool is_probed = false;
 
     bool operator==(const DaemonInfo&) const = default;

@@ -26,13 +26,13 @@ struct PciAddress {
 struct QemuDevice {
     Share share;
     std::string socket_path; ///< where its daemon listens
-    std::optional<PciAddress> pci;
+    std::optional<PciAddress> pci = {};
 };
 
 /// One NUMA cell of the guest, in the order of its node id.
 struct NumaCell {
     std::uint64_t bytes = 0;
-    std::string cpus; ///< "0-3,8"; empty: a cell without CPUs
+    std::string cpus = {}; ///< "0-3,8"; empty: a cell without CPUs
 };
 
 /// The guest's memory, all of it shared: a daemon reads and writes it in place.
@@ -40,11 +40,11 @@ struct QemuMemory {
     std::uint64_t bytes = 0; ///< a whole number of MiB; with cells: their sum, or 0
     /// Absent: anonymous memory (memfd). A directory or file to back it: /dev/shm, a hugetlbfs
     /// mount.
-    std::optional<std::string> file_path;
+    std::optional<std::string> file_path = {};
     /// The size of huge pages for memfd; a file_path on hugetlbfs has its own. Also checks that the
     /// size is a whole number of pages.
-    std::optional<std::uint64_t> hugepage_bytes;
-    std::vector<NumaCell> cells;
+    std::optional<std::uint64_t> hugepage_bytes = {};
+    std::vector<NumaCell> cells = {};
 };
 
 /// `value` inside a comma-separated QEMU argument: each comma doubled.
