@@ -34,7 +34,7 @@ constexpr std::array<Need, 19> needs{{
      false,
      {}},
     {"log-level",
-     "log level trace",
+     "log-level trace",
      [](const Share& /*s*/, const auto& o) { return o.log_level == LogLevel::trace; },
      since_1_0,
      false,
@@ -84,13 +84,13 @@ constexpr std::array<Need, 19> needs{{
      false,
      {}},
     {"cache",
-     "cache policy metadata",
+     "cache metadata",
      [](const Share& s, const auto& /*o*/) { return s.cache == CachePolicy::metadata; },
      {1, 8, 0},
      false,
      {}},
     {"tag",
-     "advertising the tag",
+     "tag",
      [](const Share& /*s*/, const auto& o) { return o.advertise_tag; },
      {1, 9, 0},
      false,
@@ -108,13 +108,13 @@ constexpr std::array<Need, 19> needs{{
      false,
      {}},
     {"live-migration-method",
-     "live migration",
+     "live-migration-method",
      [](const Share& s, const auto& /*o*/) { return s.method.has_value(); },
      {1, 11, 0},
      false,
      {}},
     {"live-migration-method",
-     "live migration by file-handles",
+     "live-migration-method file-handles",
      [](const Share& s, const auto& /*o*/) { return s.method == MigrationMethod::file_handles; },
      {1, 12, 0},
      false,
@@ -164,7 +164,7 @@ Error not_supported(std::string_view option, std::string message, std::string re
 Error too_old(const Need& need, const DaemonInfo& daemon) {
     return not_supported(
         need.option,
-        fmt::format("{} does not know {}", describe(daemon), need.what),
+        fmt::format("Option \"{}\" is not known to {}", need.what, describe(daemon)),
         fmt::format("Use virtiofsd {} or newer or the bundled daemon, or remove the option",
                     to_string(need.since)));
 }
@@ -178,10 +178,9 @@ Result<void> check_queues(const Share& share, const DaemonInfo& daemon) {
     if (daemon.dialect != Dialect::bundled) {
         return not_supported(
             "queues",
-            fmt::format("{} dies when a guest sets up {} request queues; it serves "
-                        "one",
-                        describe(daemon),
-                        share.request_queues),
+            fmt::format("{} request queues are too many for {}, which serves one and dies of more",
+                        share.request_queues,
+                        describe(daemon)),
             "Use 1 queue or the bundled daemon");
     }
     return {};
@@ -196,7 +195,8 @@ Result<void> check_fd_passing(const Share& share, const DaemonInfo& daemon) {
     if (!is_known_feature) {
         return not_supported(
             "live-migration-method",
-            fmt::format("{} cannot pass descriptors to another daemon", describe(daemon)),
+            fmt::format("Option \"live-migration-method fd-passing\" is not known to {}",
+                        describe(daemon)),
             "Use the bundled daemon on both ends, or migration method find-paths");
     }
     return {};
