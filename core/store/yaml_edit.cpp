@@ -2,6 +2,7 @@
 #include "core/store/yaml_edit.h"
 
 #include "core/base/text.h"
+#include "core/store/transfer.h"
 #include "core/store/yaml_content.h"
 #include "core/store/yaml_patch.h"
 

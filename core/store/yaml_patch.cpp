@@ -104,23 +104,6 @@ bool has_blank_line_above(std::string_view text, std::size_t position) {
 
 } // namespace
 
-bool have_same_content(const DirectoryMapping& a, const DirectoryMapping& b) {
-    if (a.id != b.id || a.description != b.description || a.path_relation != b.path_relation ||
-        a.live_migration_method != b.live_migration_method || a.paths.size() != b.paths.size()) {
-        return false;
-    }
-    if (a.paths == b.paths) {
-        return true;
-    }
-    const auto sorted = [](std::vector<NodePath> paths) {
-        std::sort(paths.begin(), paths.end(), [](const NodePath& x, const NodePath& y) {
-            return x.node < y.node;
-        });
-        return paths;
-    };
-    return sorted(a.paths) == sorted(b.paths);
-}
-
 YamlPatcher::YamlPatcher(std::string_view text) : text_{text} {
     const auto feed = text.find('\n');
     if (feed != std::string_view::npos && feed > 0 && text[feed - 1] == '\r') {

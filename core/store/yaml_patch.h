@@ -15,9 +15,6 @@
 
 namespace vfskit::store {
 
-/// True if both define the same, whatever the order of their nodes (a YAML mapping has none).
-bool have_same_content(const mapping::DirectoryMapping& a, const mapping::DirectoryMapping& b);
-
 /// Writes new lines in the manner of the file: its line ends, indentation, blank lines between
 /// mappings, and quotes where a value had them.
 class YamlPatcher {
