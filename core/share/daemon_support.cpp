@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/share/daemon_support.h"
 
+#include "core/share/xattr_map.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -26,7 +28,7 @@ struct Need {
 // --help of 1.13.2, 1.14.0 and the C daemon of QEMU 7.2.22, which were also run with every golden
 // command line of the tests. Ordered by version.
 constexpr Version since_1_0{1, 0, 0};
-constexpr std::array<Need, 19> needs{{
+constexpr std::array<Need, 20> needs{{
     {"sandbox",
      "sandbox none",
      [](const Share& s, const auto& /*o*/) { return s.sandbox == SandboxMode::none; },
@@ -48,6 +50,14 @@ constexpr std::array<Need, 19> needs{{
     {"modcaps",
      "modcaps",
      [](const Share& s, const auto& /*o*/) { return s.modcaps.has_value(); },
+     {1, 2, 0},
+     true,
+     {}},
+    {"xattrmap",
+     "xattrmap with an unsupported rule",
+     [](const Share& s, const auto& /*o*/) {
+         return s.xattrmap.value_or("").find("unsupported") != std::string::npos;
+     },
      {1, 2, 0},
      true,
      {}},
@@ -202,12 +212,28 @@ Result<void> check_fd_passing(const Share& share, const DaemonInfo& daemon) {
     return {};
 }
 
+// The C daemon looks up the mapped name of security.capability when it starts, and ends when there
+// is none (measured on 7.2.22: "Failed to map security.capability").
+Result<void> check_c_xattr_map(const Share& share, const DaemonInfo& daemon) {
+    if (daemon.dialect != Dialect::c_daemon || !share.xattrmap.has_value() ||
+        !denies_xattr(*share.xattrmap, "security.capability")) {
+        return {};
+    }
+    return not_supported(
+        "xattrmap",
+        fmt::format("An xattr map that denies security.capability does not start {}",
+                    describe(daemon)),
+        "Give security.capability a prefix or ok rule, or use a Rust virtiofsd or "
+        "the bundled one");
+}
+
 } // namespace
 
 Result<void>
 check_support(const Share& share, const DaemonInfo& daemon, const DaemonCommandOptions& options) {
     VFSKIT_TRY(check_fd_passing(share, daemon));
     VFSKIT_TRY(check_queues(share, daemon));
+    VFSKIT_TRY(check_c_xattr_map(share, daemon));
     for (const auto& need : needs) {
         if (need.is_wanted(share, options) && !is_known(need, daemon)) {
             return too_old(need, daemon);

@@ -103,6 +103,15 @@ TEST(DaemonCommand, RefusesWhatTheCDaemonHasNoWordFor) {
     EXPECT_EQ(blamed_option(ids, "c"), "translate-uid");
 }
 
+TEST(DaemonCommand, RefusesAnXattrMapThatTheCDaemonDoesNotStartWith) {
+    auto share = plain_share();
+    share.xattrmap = ":bad:all:::";
+    EXPECT_EQ(blamed_option(share, "c"), "xattrmap");
+    EXPECT_EQ(blamed_option(share, "1.14.0"), "");
+    share.xattrmap = ":ok:all:::";
+    EXPECT_EQ(blamed_option(share, "c"), "");
+}
+
 TEST(DaemonCommand, RefusesSeveralIdRangesBefore111) {
     auto share = plain_share();
     share.uid_map = {{0, 1000, 1}};

@@ -76,6 +76,19 @@ TEST(XattrMap, RefusesWhatVirtiofsdWouldCutToOneByte) {
     EXPECT_FALSE(validate_xattr_map(":map::user.\xC3\xA4.:"));
 }
 
+TEST(XattrMap, DeniesANameWhoseFirstRuleIsBadOrUnsupported) {
+    EXPECT_TRUE(denies_xattr(":bad:all:::", "security.capability"));
+    EXPECT_TRUE(denies_xattr(":unsupported:client:security.:::ok:all:::", "security.capability"));
+    EXPECT_FALSE(denies_xattr(":bad:all:user.:user.::ok:all:::", "security.capability"));
+    EXPECT_FALSE(denies_xattr(":bad:server::::ok:all:::", "security.capability"));
+}
+
+TEST(XattrMap, DeniesWhatAMapRuleWouldCollideWith) {
+    EXPECT_TRUE(denies_xattr(":map:trusted.:user.virtiofs.:", "user.virtiofs.x"));
+    EXPECT_FALSE(denies_xattr(":map:trusted.:user.virtiofs.:", "security.capability"));
+    EXPECT_FALSE(denies_xattr(":map::user.virtiofs.:", "user.virtiofs.x"));
+}
+
 // ----- modcaps -----
 
 TEST(Capabilities, ReadsSignsAndNamesInAnyCase) {

@@ -153,11 +153,13 @@ TEST(ValidateShare, RefusesQueueSizesThatQemuOrTheGuestRefuse) {
     EXPECT_EQ(blamed_option(share), "");
 }
 
-TEST(ValidateShare, RefusesNoQueueAndMoreThanQemuCounts) {
+TEST(ValidateShare, RefusesNoQueueAndMoreThanVhostUserCanName) {
     auto share = plain_share();
     share.request_queues = 0;
     EXPECT_EQ(blamed_option(share), "queues");
-    share.request_queues = 1024;
+    share.request_queues = 255;
+    EXPECT_EQ(blamed_option(share), "");
+    share.request_queues = 256;
     EXPECT_EQ(blamed_option(share), "queues");
 }
 
