@@ -111,6 +111,8 @@ struct Target {
     /// Answers whether a path is a directory on the node that will run the guest. Empty: not
     /// checked (the XML is for another node). Called from the caller's thread, once per path.
     std::function<bool(const std::string&)> is_directory;
+    /// The same for whether a path can be executed.
+    std::function<bool(const std::string&)> is_executable;
 };
 
 enum class FilesystemDriver { virtiofs, ninep };

@@ -48,7 +48,8 @@ enum class RootStyle {
 /// quotes that the kernel command line cannot carry.
 Result<std::string> kernel_root_arguments(std::string_view tag, RootStyle style, bool readonly);
 
-/// "#cloud-config" user data with one `mounts:` entry each.
+/// "#cloud-config" user data that writes, enables and starts one mount unit each. Not "mounts:":
+/// cloud-init drops an entry whose device is no block device, and so every virtiofs tag.
 Result<std::string> cloud_init_user_data(std::span<const GuestMount> mounts);
 
 } // namespace vfskit::domain

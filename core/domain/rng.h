@@ -18,9 +18,12 @@ inline constexpr std::string_view default_schema_dir = "/usr/share/libvirt/schem
 Result<void> validate_domain_xml(std::string_view xml,
                                  const std::string& schema_dir = std::string{default_schema_dir});
 
-/// A lone element of a domain by the grammar's name for it: "filesystem", "memoryBacking", "cpu".
+/// An element of a domain that can be validated by itself.
+enum class Fragment { filesystem, memory_backing, cpu };
+
+/// A lone element. Errors as above.
 Result<void> validate_domain_fragment(std::string_view xml,
-                                      std::string_view definition,
+                                      Fragment fragment,
                                       const std::string& schema_dir = std::string{
                                           default_schema_dir});
 
