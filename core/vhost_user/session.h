@@ -43,7 +43,7 @@ class SessionObserver {
 public:
     virtual ~SessionObserver() = default;
 
-    /// The guest reset the device (RESET_DEVICE, RESET_OWNER, status 0). All rings are stopped and
+    /// The guest reset the device (RESET_DEVICE, status 0). All rings are stopped and
     /// nothing is in flight. Forget what the guest held: inodes, handles, INIT options.
     virtual void device_reset() {}
     /// LOG_ALL was set: a migration away from here begins. Requests go on.
@@ -55,7 +55,7 @@ public:
 /// A snapshot for the control socket; each number is exact, the set is not taken at one instant.
 struct QueueStatus {
     QueueIndex queue{};
-    bool is_processed = false;
+    bool is_processed = false; ///< started, enabled, and its ring is in guest memory
     bool is_broken = false;
     std::uint32_t size = 0;
     std::uint32_t in_flight = 0;

@@ -8,6 +8,7 @@
 #include "core/virtio/address.h"
 #include "core/virtio/descriptor_chain.h"
 #include "core/virtio/dirty_log.h"
+#include "core/virtio/fence.h"
 #include "core/virtio/guest_memory.h"
 #include "core/virtio/ring_layout.h"
 #include "core/virtio/virtqueue.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/virtio/virtqueue.h"
 
+#include "core/virtio/fence.h"
+
 #include <fmt/core.h>
 
 #include <atomic>
@@ -108,7 +110,8 @@ void Virtqueue::set_next_avail(std::uint16_t index) {
 }
 
 bool Virtqueue::has_available() const {
-    return load(&available_->idx, std::memory_order_acquire) != next_avail_;
+    return seen_avail_ != next_avail_ ||
+           load(&available_->idx, std::memory_order_acquire) != next_avail_;
 }
 
 PopStatus Virtqueue::pop(const GuestMemory& memory, DescriptorChain& chain) {
@@ -163,7 +166,7 @@ bool Virtqueue::publish(DirtyLog* log) {
     mark_used(log, offsetof(VirtqHeader, idx), sizeof(used_->idx));
     // The driver writes its wish and then reads idx; we write idx and then read its wish. Without a
     // full fence both could read the old value and the driver would sleep on a finished request.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    full_fence();
     if (!features_.event_idx) {
         return (load(&available_->flags) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
     }
@@ -186,7 +189,7 @@ bool Virtqueue::enable_notifications(DirtyLog* log) {
         mark_used(log, offsetof(VirtqHeader, flags), sizeof(used_->flags));
     }
     // As in publish(): our wish first, then the driver's index.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    full_fence();
     return has_available();
 }
 
