@@ -86,9 +86,14 @@ void ServedQueue::update(std::shared_ptr<const RingSettings> settings) {
         next_settings_ = std::move(settings);
         version_.fetch_add(1, std::memory_order_seq_cst);
     }
-    // Pairs with the fence in publish(): whoever reads guest memory after this call sees either
-    // what a request wrote, or its mark in the new dirty log.
-    virtio::full_fence();
+    // A publish() that began before sees the old settings: the old dirty log, or none. It is over
+    // when this returns, so that whoever reads guest memory afterwards sees what it wrote, and
+    // every later write is marked in the new log. It takes microseconds and never waits for a
+    // request.
+    const std::uint64_t epoch = publish_epoch_.load(std::memory_order_seq_cst);
+    while (is_odd(epoch) && publish_epoch_.load(std::memory_order_seq_cst) == epoch) {
+        std::this_thread::yield();
+    }
     worker_.wake();
 }
 

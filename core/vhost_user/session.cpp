@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -155,6 +156,8 @@ Result<void> BackendSession::Impl::serve() {
     }
     message.fds.clear();
     tear_down();
+    // The front-end learns it now, not when the session is destroyed.
+    static_cast<void>(::shutdown(socket_.get(), SHUT_RDWR));
     return outcome;
 }
 
