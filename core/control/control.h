@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Room control, floor 1.
+// Is: the protocol of a daemon's control socket, both ends: one JSON request per line, one JSON
+// reply
+//     per line, over a UNIX stream socket.
+// Knows: what a daemon tells about itself, JSON and Prometheus text.
+// Does not know: FUSE, how a daemon counts, or what a command prints.
+#pragma once
+
+#include "core/control/client.h"
+#include "core/control/server.h"
+#include "core/control/status.h"
