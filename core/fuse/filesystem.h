@@ -61,9 +61,9 @@ struct Context {
     mode_t umask = 0;
     /// Create requests with FUSE_CREATE_SUPP_GROUP: groups the caller is in besides gid (Linux
     /// sends the one that matters for the directory). Empty: none were sent.
-    std::span<const GuestGid> supplementary_groups;
+    std::span<const GuestGid> supplementary_groups{};
     /// Create requests with FUSE_SECURITY_CTX: nullopt when the guest sent none.
-    std::optional<SecurityContext> security_context;
+    std::optional<SecurityContext> security_context{};
 };
 
 /// What INIT agreed on. It outlives the connection: live migration carries it to the destination,
@@ -196,6 +196,8 @@ class Deferral {
 public:
     /// At most once. The one place on a request's way that allocates.
     virtual std::unique_ptr<Deferred> park() = 0;
+    /// Whether park() was called.
+    [[nodiscard]] virtual bool is_parked() const = 0;
 
 protected:
     ~Deferral() = default;

@@ -7,5 +7,9 @@
 #pragma once
 
 #include "core/fuse/filesystem.h"
+#include "core/fuse/negotiation.h"
+#include "core/fuse/options.h"
 #include "core/fuse/outcome.h"
+#include "core/fuse/session.h"
+#include "core/fuse/statistics.h"
 #include "core/fuse/wire.h"

@@ -16,6 +16,8 @@ public:
     CString() = default;
     /// For literals and other texts of which the caller knows that they end with NUL.
     explicit CString(const char* text) : text_{text} {}
+    /// text[size] is NUL and none is before it.
+    CString(const char* text, std::size_t size) : text_{text, size} {}
 
     [[nodiscard]] const char* c_str() const { return text_.data(); }
     [[nodiscard]] std::string_view view() const { return text_; }

@@ -3,6 +3,8 @@
 // sentence and never allocates, for it is made once per request.
 #pragma once
 
+#include "core/base/result.h" // VFSKIT_TRY
+
 #include <cassert>
 #include <cerrno>
 #include <type_traits>

@@ -92,8 +92,8 @@ Result<void> check_default_handles(const Share& share, const DaemonInfo& daemon)
     VFSKIT_TRY_ASSIGN(const auto changes, parse_capability_changes(*share.modcaps));
     if (removes_capability(changes, "dac_read_search")) {
         return refuse("modcaps",
-                      fmt::format("{} uses file handles unless told otherwise, and does not start "
-                                  "without dac_read_search",
+                      fmt::format("File handles are what {} uses unless told otherwise, and it "
+                                  "does not start without dac_read_search",
                                   describe(daemon)),
                       "Add inode-file-handles never, or remove \"-dac_read_search\"");
     }

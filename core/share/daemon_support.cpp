@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/share/daemon_support.h"
 
+#include "core/share/xattr_map.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -26,7 +28,7 @@ struct Need {
 // --help of 1.13.2, 1.14.0 and the C daemon of QEMU 7.2.22, which were also run with every golden
 // command line of the tests. Ordered by version.
 constexpr Version since_1_0{1, 0, 0};
-constexpr std::array<Need, 19> needs{{
+constexpr std::array<Need, 20> needs{{
     {"sandbox",
      "sandbox none",
      [](const Share& s, const auto& /*o*/) { return s.sandbox == SandboxMode::none; },
@@ -34,7 +36,7 @@ constexpr std::array<Need, 19> needs{{
      false,
      {}},
     {"log-level",
-     "log level trace",
+     "log-level trace",
      [](const Share& /*s*/, const auto& o) { return o.log_level == LogLevel::trace; },
      since_1_0,
      false,
@@ -48,6 +50,14 @@ constexpr std::array<Need, 19> needs{{
     {"modcaps",
      "modcaps",
      [](const Share& s, const auto& /*o*/) { return s.modcaps.has_value(); },
+     {1, 2, 0},
+     true,
+     {}},
+    {"xattrmap",
+     "xattrmap with an unsupported rule",
+     [](const Share& s, const auto& /*o*/) {
+         return s.xattrmap.value_or("").find("unsupported") != std::string::npos;
+     },
      {1, 2, 0},
      true,
      {}},
@@ -84,13 +94,13 @@ constexpr std::array<Need, 19> needs{{
      false,
      {}},
     {"cache",
-     "cache policy metadata",
+     "cache metadata",
      [](const Share& s, const auto& /*o*/) { return s.cache == CachePolicy::metadata; },
      {1, 8, 0},
      false,
      {}},
     {"tag",
-     "advertising the tag",
+     "tag",
      [](const Share& /*s*/, const auto& o) { return o.advertise_tag; },
      {1, 9, 0},
      false,
@@ -108,13 +118,13 @@ constexpr std::array<Need, 19> needs{{
      false,
      {}},
     {"live-migration-method",
-     "live migration",
+     "live-migration-method",
      [](const Share& s, const auto& /*o*/) { return s.method.has_value(); },
      {1, 11, 0},
      false,
      {}},
     {"live-migration-method",
-     "live migration by file-handles",
+     "live-migration-method file-handles",
      [](const Share& s, const auto& /*o*/) { return s.method == MigrationMethod::file_handles; },
      {1, 12, 0},
      false,
@@ -164,7 +174,7 @@ Error not_supported(std::string_view option, std::string message, std::string re
 Error too_old(const Need& need, const DaemonInfo& daemon) {
     return not_supported(
         need.option,
-        fmt::format("{} does not know {}", describe(daemon), need.what),
+        fmt::format("Option \"{}\" is not known to {}", need.what, describe(daemon)),
         fmt::format("Use virtiofsd {} or newer or the bundled daemon, or remove the option",
                     to_string(need.since)));
 }
@@ -178,10 +188,9 @@ Result<void> check_queues(const Share& share, const DaemonInfo& daemon) {
     if (daemon.dialect != Dialect::bundled) {
         return not_supported(
             "queues",
-            fmt::format("{} dies when a guest sets up {} request queues; it serves "
-                        "one",
-                        describe(daemon),
-                        share.request_queues),
+            fmt::format("{} request queues are too many for {}, which serves one and dies of more",
+                        share.request_queues,
+                        describe(daemon)),
             "Use 1 queue or the bundled daemon");
     }
     return {};
@@ -196,10 +205,26 @@ Result<void> check_fd_passing(const Share& share, const DaemonInfo& daemon) {
     if (!is_known_feature) {
         return not_supported(
             "live-migration-method",
-            fmt::format("{} cannot pass descriptors to another daemon", describe(daemon)),
+            fmt::format("Option \"live-migration-method fd-passing\" is not known to {}",
+                        describe(daemon)),
             "Use the bundled daemon on both ends, or migration method find-paths");
     }
     return {};
+}
+
+// The C daemon looks up the mapped name of security.capability when it starts, and ends when there
+// is none (measured on 7.2.22: "Failed to map security.capability").
+Result<void> check_c_xattr_map(const Share& share, const DaemonInfo& daemon) {
+    if (daemon.dialect != Dialect::c_daemon || !share.xattrmap.has_value() ||
+        !denies_xattr(*share.xattrmap, "security.capability")) {
+        return {};
+    }
+    return not_supported(
+        "xattrmap",
+        fmt::format("An xattr map that denies security.capability does not start {}",
+                    describe(daemon)),
+        "Give security.capability a prefix or ok rule, or use a Rust virtiofsd or "
+        "the bundled one");
 }
 
 } // namespace
@@ -208,6 +233,7 @@ Result<void>
 check_support(const Share& share, const DaemonInfo& daemon, const DaemonCommandOptions& options) {
     VFSKIT_TRY(check_fd_passing(share, daemon));
     VFSKIT_TRY(check_queues(share, daemon));
+    VFSKIT_TRY(check_c_xattr_map(share, daemon));
     for (const auto& need : needs) {
         if (need.is_wanted(share, options) && !is_known(need, daemon)) {
             return too_old(need, daemon);

@@ -27,6 +27,7 @@ struct Version {
     int major = 0;
     int minor = 0;
     int patch = 0;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes a defaulted <=> for one with a 0.
     auto operator<=>(const Version&) const = default;
 };
 std::string to_string(const Version& version); ///< 1.13.2

@@ -138,8 +138,9 @@ Result<void> validate_queues(const Share& share) {
                           "Use 1024, or leave the option out");
         }
     }
-    // QEMU counts 1024 virtqueues per device (VIRTIO_QUEUE_MAX), one of which is hiprio.
-    constexpr std::uint32_t max_request_queues = 1023;
+    // The vhost-user messages for kick and call descriptors carry the vring's index in eight bits,
+    // and the first vring is hiprio.
+    constexpr std::uint32_t max_request_queues = 255;
     if (share.request_queues == 0 || share.request_queues > max_request_queues) {
         return refuse("queues",
                       fmt::format("{} request queues are not possible; a device has 1 to {}",

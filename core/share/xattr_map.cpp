@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace vfskit::share {
 namespace {
@@ -24,6 +25,13 @@ Error bad_map(std::string message, std::string remedy) {
         .at({.file = {}, .line = 0, .key = "xattrmap"})
         .with_remedy(std::move(remedy));
 }
+
+struct XattrRule {
+    std::string_view type;
+    std::string_view scope; ///< "all" for a map rule, which has none
+    std::string_view key;
+    std::string_view prepend;
+};
 
 // Which names have a rule for sure. A rule with an empty key answers every name the guest asks for,
 // one with an empty prepend every name the host has.
@@ -86,34 +94,50 @@ private:
     std::size_t rule_ = 0;
 };
 
-// "map" stands for a complete set of rules, so nothing may follow it.
-Result<void> read_map_rule(RuleReader& reader, Coverage& coverage) {
-    VFSKIT_TRY_ASSIGN([[maybe_unused]] const auto key, reader.read_field("key"));
-    VFSKIT_TRY_ASSIGN([[maybe_unused]] const auto prepend, reader.read_field("prepend"));
+Result<XattrRule> read_rule(RuleReader& reader) {
+    XattrRule rule;
+    reader.begin_rule();
+    VFSKIT_TRY_ASSIGN(rule.type, reader.read_word("type", rule_types));
+    rule.scope = "all";
+    if (rule.type != "map") {
+        VFSKIT_TRY_ASSIGN(rule.scope, reader.read_word("scope", scopes));
+    }
+    VFSKIT_TRY_ASSIGN(rule.key, reader.read_field("key"));
+    VFSKIT_TRY_ASSIGN(rule.prepend, reader.read_field("prepend"));
     reader.end_rule();
-    if (!reader.is_at_end()) {
+    // "map" stands for a complete set of rules, so nothing may follow it.
+    if (rule.type == "map" && !reader.is_at_end()) {
         return bad_map(
             fmt::format("Rule {} of the xattr map is a \"map\" rule and must be the last",
                         reader.rule_number()),
             "Move the \"map\" rule to the end; it answers every name that is left");
     }
-    coverage = {.client = true, .server = true};
-    return {};
+    return rule;
 }
 
-Result<void> read_rule(RuleReader& reader, Coverage& coverage) {
-    reader.begin_rule();
-    VFSKIT_TRY_ASSIGN(const auto type, reader.read_word("type", rule_types));
-    if (type == "map") {
-        return read_map_rule(reader, coverage);
+Result<std::vector<XattrRule>> read_rules(std::string_view map) {
+    RuleReader reader{map};
+    if (reader.is_at_end()) {
+        return bad_map("The xattr map has no rule",
+                       "Write at least one rule, for example :map::user.virtiofs.:");
     }
-    VFSKIT_TRY_ASSIGN(const auto scope, reader.read_word("scope", scopes));
-    VFSKIT_TRY_ASSIGN(const auto key, reader.read_field("key"));
-    VFSKIT_TRY_ASSIGN(const auto prepend, reader.read_field("prepend"));
-    reader.end_rule();
-    coverage.client = coverage.client || (scope != "server" && key.empty());
-    coverage.server = coverage.server || (scope != "client" && prepend.empty());
-    return {};
+    std::vector<XattrRule> rules;
+    while (!reader.is_at_end()) {
+        VFSKIT_TRY_ASSIGN(const auto rule, read_rule(reader));
+        rules.push_back(rule);
+    }
+    return rules;
+}
+
+Coverage coverage_of(const std::vector<XattrRule>& rules) {
+    Coverage coverage;
+    for (const auto& rule : rules) {
+        const bool is_map = rule.type == "map";
+        coverage.client = coverage.client || is_map || (rule.scope != "server" && rule.key.empty());
+        coverage.server =
+            coverage.server || is_map || (rule.scope != "client" && rule.prepend.empty());
+    }
+    return coverage;
 }
 
 std::string_view uncovered(const Coverage& coverage) {
@@ -132,21 +156,31 @@ Result<void> validate_xattr_map(std::string_view map) {
         return bad_map("The xattr map has a character outside ASCII",
                        "Use ASCII names; virtiofsd cuts others to one byte");
     }
-    RuleReader reader{map};
-    if (reader.is_at_end()) {
-        return bad_map("The xattr map has no rule",
-                       "Write at least one rule, for example :map::user.virtiofs.:");
-    }
-    Coverage coverage;
-    while (!reader.is_at_end()) {
-        VFSKIT_TRY(read_rule(reader, coverage));
-    }
+    VFSKIT_TRY_ASSIGN(const auto rules, read_rules(map));
+    const auto coverage = coverage_of(rules);
     if (!coverage.client || !coverage.server) {
         return bad_map(fmt::format("The xattr map leaves {}, and virtiofsd dies on the first one",
                                    uncovered(coverage)),
                        "End the map with a rule for every name: :bad:all::: or :ok:all:::");
     }
     return {};
+}
+
+bool denies_xattr(std::string_view map, std::string_view name) {
+    const auto rules = read_rules(map);
+    if (!rules) {
+        return false;
+    }
+    for (const auto& rule : *rules) {
+        if (rule.type == "map") {
+            // A map with a key hides what would collide with the names that it makes.
+            return !name.starts_with(rule.key) && name.starts_with(rule.prepend);
+        }
+        if (rule.scope != "server" && name.starts_with(rule.key)) {
+            return rule.type == "bad" || rule.type == "unsupported";
+        }
+    }
+    return false;
 }
 
 } // namespace vfskit::share

@@ -13,4 +13,7 @@ namespace vfskit::share {
 /// rule matches. The error's place has the key "xattrmap".
 Result<void> validate_xattr_map(std::string_view map);
 
+/// True if a valid map keeps the guest from `name` altogether (bad or unsupported answer it first).
+bool denies_xattr(std::string_view map, std::string_view name);
+
 } // namespace vfskit::share

@@ -17,7 +17,8 @@
 //   VFS-M013 a line is ignored by Proxmox VE and lost at its next write
 //   VFS-M014 a mapping breaks a strict rule
 //   VFS-M015 a mapping was defined anew elsewhere, its properties here belong to the old one
-//   VFS-M016 the file is near or above the size that the cluster filesystem takes
+//   VFS-M016 the file is near the size that the cluster filesystem takes
+//   VFS-M017 the store cannot be read at all
 #pragma once
 
 #include "core/base/result.h"

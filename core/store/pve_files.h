@@ -48,6 +48,17 @@ make_pve_state(const PvePaths& paths, std::string directory_content, std::string
 /// empty.
 Result<PveState> read_pve_state(const PvePaths& paths);
 
+/// What becomes of the two files.
+struct PveChange {
+    std::string directory; ///< the new content of directory.cfg
+    TruthChanges records;
+};
+
+/// Fulfils the wishes (at most one per id) in both files and verifies that the result reads back as
+/// wished; EINVAL otherwise.
+Result<PveChange>
+plan_wishes(const PvePaths& paths, const PveState& state, std::vector<SectionWish> wishes);
+
 /// What a commit writes. Equal contents are not written.
 struct PvePlan {
     std::string settled_truth; ///< as now, without an unfinished change

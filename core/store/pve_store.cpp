@@ -15,7 +15,6 @@ namespace vfskit::store {
 
 namespace {
 
-using mapping::DirectoryMapping;
 using std::chrono::milliseconds;
 
 constexpr milliseconds poll_interval{250};
@@ -44,31 +43,6 @@ Result<std::vector<SectionWish>> fold(const std::vector<Edit>& edits) {
         }
     }
     return wishes;
-}
-
-bool mirrors(const PveState& state, const std::string& id) {
-    const auto record = state.truth.records.find(id);
-    const auto* section = state.directory->find(id);
-    return state.truth.mirrors_everything ||
-           (record != state.truth.records.end() && record->second.is_mirrored) ||
-           (section != nullptr && (section->mapping.live_migration_method.has_value() ||
-                                   section->mapping.path_relation.has_value()));
-}
-
-/// The records after the wishes; those that already say so are left out.
-TruthChanges changes_of(const PveState& state, const std::vector<SectionWish>& wishes) {
-    TruthChanges changes;
-    for (const auto& wish : wishes) {
-        const auto old = state.truth.records.find(wish.id);
-        const bool had_one = old != state.truth.records.end();
-        auto record =
-            wish.mapping ? make_truth_record(*wish.mapping, wish.writes_our_keys) : std::nullopt;
-        const bool is_same = record ? had_one && old->second.says_the_same(*record) : !had_one;
-        if (!is_same) {
-            changes[wish.id] = std::move(record);
-        }
-    }
-    return changes;
 }
 
 class PveStore final : public MappingStore {
@@ -104,15 +78,10 @@ public:
                 .at({paths_.directory, 0, {}})
                 .with_remedy("Look at it again and repeat the change");
         }
-        for (auto& wish : wishes) {
-            wish.writes_our_keys = mirrors(state, wish.id);
-        }
-        VFSKIT_TRY_ASSIGN(auto directory,
-                          edit_directory_config(*state.directory, paths_.directory, wishes));
+        VFSKIT_TRY_ASSIGN(auto change, plan_wishes(paths_, state, wishes));
         VFSKIT_TRY_ASSIGN(
             const auto plan,
-            make_pve_plan(paths_, state, std::move(directory), changes_of(state, wishes)));
-        VFSKIT_TRY(verify(plan, wishes));
+            make_pve_plan(paths_, state, std::move(change.directory), change.records));
         return write_pve_plan(paths_, state, plan, lock);
     }
 
@@ -137,26 +106,6 @@ public:
     }
 
 private:
-    /// That the planned contents say what was asked for, whatever stood in them before.
-    Result<void> verify(const PvePlan& plan, const std::vector<SectionWish>& wishes) const {
-        const auto planned = make_pve_state(paths_, plan.directory, plan.truth);
-        for (const auto& wish : wishes) {
-            const auto found =
-                std::find_if(planned.mappings.begin(),
-                             planned.mappings.end(),
-                             [&](const auto& mapping) { return mapping.id == wish.id; });
-            const bool is_there = found != planned.mappings.end();
-            if (is_there != wish.mapping.has_value() || (is_there && *found != *wish.mapping)) {
-                return Error{
-                    EINVAL,
-                    fmt::format("Mapping '{}' would not read back as it was given", wish.id)}
-                    .at({paths_.truth, 0, {}})
-                    .with_remedy("Run 'vfsctl mapping doctor' and mend what it finds");
-            }
-        }
-        return {};
-    }
-
     /// Changes whenever directory.cfg (by pmxcfs's counter, which restarts with it) or vfskit.cfg
     /// changes; empty where there is no counter and so only the content tells.
     [[nodiscard]] Result<std::string> cheap_sign() const {

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/fuse/scatter.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace vfskit::fuse {
+
+namespace {
+
+/// Calls `visit(pointer, size)` for the pieces of bytes [offset, offset + size); the bytes visited.
+template <class Visit>
+std::size_t
+for_each_piece(std::span<const iovec> parts, std::size_t offset, std::size_t size, Visit visit) {
+    std::size_t done = 0;
+    for (const auto& part : parts) {
+        if (done == size) {
+            break;
+        }
+        if (offset >= part.iov_len) {
+            offset -= part.iov_len;
+            continue;
+        }
+        const auto step = std::min(part.iov_len - offset, size - done);
+        visit(static_cast<std::byte*>(part.iov_base) + offset, step);
+        done += step;
+        offset = 0;
+    }
+    return done;
+}
+
+} // namespace
+
+std::size_t total_size(std::span<const iovec> parts) {
+    std::size_t total = 0;
+    for (const auto& part : parts) {
+        total += part.iov_len;
+    }
+    return total;
+}
+
+std::size_t gather(std::span<const iovec> parts, std::size_t offset, std::span<std::byte> to) {
+    auto* target = to.data();
+    return for_each_piece(parts, offset, to.size(), [&](const std::byte* piece, std::size_t size) {
+        std::memcpy(target, piece, size);
+        target += size;
+    });
+}
+
+void scatter(std::span<const iovec> parts, std::size_t offset, std::span<const std::byte> from) {
+    const auto* source = from.data();
+    const auto done =
+        for_each_piece(parts, offset, from.size(), [&](std::byte* piece, std::size_t size) {
+            std::memcpy(piece, source, size);
+            source += size;
+        });
+    assert(done == from.size());
+    static_cast<void>(done);
+}
+
+std::span<const iovec> slice(std::span<const iovec> parts,
+                             std::size_t offset,
+                             std::size_t size,
+                             std::vector<iovec>& storage) {
+    while (!parts.empty() && offset >= parts.front().iov_len) {
+        offset -= parts.front().iov_len;
+        parts = parts.subspan(1);
+    }
+    // Linux gives each part of a request a buffer of its own, so this is the common case.
+    if (offset == 0 && total_size(parts) <= size) {
+        return parts;
+    }
+    storage.clear();
+    for_each_piece(parts, offset, size, [&](std::byte* piece, std::size_t step) {
+        storage.push_back({.iov_base = piece, .iov_len = step});
+    });
+    return storage;
+}
+
+} // namespace vfskit::fuse

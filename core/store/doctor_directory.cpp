@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/doctor_findings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+namespace vfskit::store {
+
+namespace {
+
+/// A header that was read as junk inside another section.
+struct Swallowed {
+    std::size_t line = 0;
+    std::string_view id;
+    std::string_view by;
+    bool is_splittable = false;
+};
+
+/// The content with an empty line before each of `lines`.
+std::string split_before(const DirectoryConfig& config, const std::vector<std::size_t>& lines) {
+    LineEditor editor{config.file};
+    for (const auto line : lines) {
+        editor.insert(line, "");
+    }
+    return editor.apply(directory_header_rule);
+}
+
+std::vector<Swallowed> find_swallowed(const DirectoryConfig& config) {
+    std::vector<Swallowed> found;
+    for (const auto& section : config.file.sections) {
+        for (const auto line : section.ignored) {
+            const auto word = header_word(config.file.lines[line]);
+            if (word && directory_header_rule(*word)) {
+                found.push_back(Swallowed{line, *word, section.id, false});
+            }
+        }
+    }
+    if (found.empty()) {
+        return found;
+    }
+    std::vector<std::size_t> lines;
+    std::map<std::string_view, int> count;
+    for (const auto& swallowed : found) {
+        lines.push_back(swallowed.line);
+        ++count[swallowed.id];
+    }
+    const auto split = parse_directory_config(split_before(config, lines), "");
+    const auto is_whole = [&](std::string_view id) {
+        const auto* section = split->find(id);
+        return section != nullptr && !section->is_poison;
+    };
+    for (auto& swallowed : found) {
+        swallowed.is_splittable = count[swallowed.id] == 1 &&
+                                  config.find(swallowed.id) == nullptr && is_whole(swallowed.id) &&
+                                  is_whole(swallowed.by);
+    }
+    return found;
+}
+
+std::vector<std::string> doubled_nodes(const mapping::DirectoryMapping& mapping) {
+    std::set<std::string_view> seen;
+    std::set<std::string> doubled;
+    for (const auto& entry : mapping.paths) {
+        if (!seen.insert(entry.node).second) {
+            doubled.insert(entry.node);
+        }
+    }
+    return {doubled.begin(), doubled.end()};
+}
+
+bool has_one_path(const mapping::DirectoryMapping& mapping, std::string_view node) {
+    std::set<std::string_view> paths;
+    for (const auto& entry : mapping.paths) {
+        if (entry.node == node) {
+            paths.insert(entry.path);
+        }
+    }
+    return paths.size() == 1;
+}
+
+class DirectoryExamination {
+public:
+    DirectoryExamination(const DirectoryConfig& config,
+                         const std::string& file_name,
+                         std::vector<Finding>& findings)
+        : config_{config}, file_name_{file_name}, findings_{findings} {}
+
+    void run() {
+        for (const auto& swallowed : find_swallowed(config_)) {
+            examine(swallowed);
+        }
+        for (const auto& section : config_.sections) {
+            examine(section);
+        }
+        for (const auto& notice : config_.notices) {
+            if (!explained_lines_.contains(notice.place.line)) {
+                add("VFS-M013",
+                    notice.place.key.empty() ? Severity::note : Severity::warning,
+                    file_name_,
+                    notice.place.line,
+                    notice.message,
+                    "Correct or remove the line; the next write of any node deletes it");
+            }
+        }
+    }
+
+private:
+    void examine(const Swallowed& swallowed) {
+        explained_lines_.insert(swallowed.line + 1);
+        add("VFS-M002",
+            Severity::error,
+            std::string{swallowed.id},
+            swallowed.line + 1,
+            fmt::format("The empty line before mapping '{}' is missing, so Proxmox VE reads its "
+                        "lines as part of mapping '{}'",
+                        swallowed.id,
+                        swallowed.by),
+            swallowed.is_splittable
+                ? "Run 'vfsctl mapping doctor --fix', which puts the empty line there"
+                : "Look at both mappings and separate them by hand: the id is defined elsewhere "
+                  "too, or one of them would be left without a path",
+            swallowed.is_splittable);
+    }
+
+    void examine(const DirectorySection& section) {
+        const auto header = config_.file.sections[section.section].header;
+        const auto& id = section.mapping.id;
+        if (section.is_superseded) {
+            explained_lines_.insert(header + 1);
+            add("VFS-M010",
+                Severity::warning,
+                id,
+                header + 1,
+                fmt::format("Mapping '{}' is defined again further down; only the last definition "
+                            "counts",
+                            id),
+                "Run 'vfsctl mapping doctor --fix', which turns this one into comments",
+                true);
+            return;
+        }
+        if (section.is_poison) {
+            explained_lines_.insert(header + 1);
+            const bool is_fixable = is_alone(section);
+            add("VFS-M001",
+                Severity::error,
+                id,
+                header + 1,
+                fmt::format("Mapping '{}' has no valid 'map' line; Proxmox VE cannot write the "
+                            "file as long as it is there",
+                            id),
+                is_fixable ? "Give it a path with 'vfsctl mapping set', or run 'vfsctl mapping "
+                             "doctor --fix', which turns it into comments"
+                           : "Give it a path with 'vfsctl mapping set', or remove it",
+                is_fixable);
+            return;
+        }
+        for (const auto& node : doubled_nodes(section.mapping)) {
+            examine_double(section, node, header + 1);
+        }
+    }
+
+    /// Without it no other definition of the id and no other mapping's header comes to light.
+    [[nodiscard]] bool is_alone(const DirectorySection& section) const {
+        const auto& lines = config_.file.sections[section.section];
+        const bool has_double =
+            std::any_of(config_.sections.begin(), config_.sections.end(), [&](const auto& other) {
+                return &other != &section && other.mapping.id == section.mapping.id;
+            });
+        const bool has_header =
+            std::any_of(lines.ignored.begin(), lines.ignored.end(), [&](std::size_t line) {
+                return header_word(config_.file.lines[line]).has_value();
+            });
+        return !has_double && !has_header;
+    }
+
+    void
+    examine_double(const DirectorySection& section, const std::string& node, std::size_t line) {
+        const bool is_fixable = has_one_path(section.mapping, node);
+        add("VFS-M003",
+            Severity::error,
+            section.mapping.id,
+            line,
+            fmt::format("Mapping '{}' has node '{}' more than once{}; VMs that use it do not start "
+                        "there",
+                        section.mapping.id,
+                        node,
+                        is_fixable ? ", always with the same path" : " with different paths"),
+            is_fixable ? "Run 'vfsctl mapping doctor --fix', which keeps the first line"
+                       : "Decide which path is right and set the mapping again",
+            is_fixable);
+    }
+
+    void add(std::string code,
+             Severity severity,
+             std::string subject,
+             std::size_t line,
+             std::string message,
+             std::string remedy,
+             bool fixable = false) {
+        findings_.push_back(Finding{std::move(code),
+                                    severity,
+                                    std::move(subject),
+                                    Place{file_name_, line, {}},
+                                    std::move(message),
+                                    std::move(remedy),
+                                    fixable});
+    }
+
+    const DirectoryConfig& config_;
+    const std::string& file_name_;
+    std::vector<Finding>& findings_;
+    std::set<std::size_t> explained_lines_; ///< 1-based, with a finding of their own
+};
+
+void comment_out(LineEditor& editor, const DirectoryConfig& config, const Section& section) {
+    for (auto line = section.header; line < section.end; ++line) {
+        const auto text = config.file.lines[line];
+        if (!trim_perl_space(text).starts_with('#')) {
+            editor.replace(line, fmt::format("#{}", text));
+        }
+    }
+}
+
+void drop_repeated_paths(LineEditor& editor,
+                         const DirectorySection& section,
+                         std::string_view node) {
+    bool is_first = true;
+    for (std::size_t i = 0; i < section.mapping.paths.size(); ++i) {
+        if (section.mapping.paths[i].node == node) {
+            if (!is_first) {
+                editor.remove(section.map_lines[i]);
+            }
+            is_first = false;
+        }
+    }
+}
+
+void mend(LineEditor& editor, const DirectoryConfig& config, const Finding& finding) {
+    const auto line = finding.place.line - 1;
+    if (finding.code == "VFS-M002") {
+        editor.insert(line, "");
+        return;
+    }
+    for (const auto& section : config.sections) {
+        const auto& lines = config.file.sections[section.section];
+        if (lines.header != line) {
+            continue;
+        }
+        if (finding.code == "VFS-M003") {
+            for (const auto& node : doubled_nodes(section.mapping)) {
+                if (has_one_path(section.mapping, node)) {
+                    drop_repeated_paths(editor, section, node);
+                }
+            }
+        } else {
+            comment_out(editor, config, lines);
+        }
+    }
+}
+
+/// That no mapping vanished and no section became poison.
+Result<void> check_mended(const DirectoryConfig& before,
+                          const DirectoryConfig& after,
+                          const std::string& file_name) {
+    for (const auto& [id, index] : before.effective) {
+        if (before.sections[index].is_poison) {
+            continue;
+        }
+        const auto* section = after.find(id);
+        if (section == nullptr || section->is_poison) {
+            return Error{EINVAL, fmt::format("Mending would lose mapping '{}'", id)}
+                .at({file_name, 0, {}})
+                .with_remedy("Mend the file by hand");
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+void examine_directory(const DirectoryConfig& config,
+                       const std::string& file_name,
+                       std::vector<Finding>& findings) {
+    DirectoryExamination{config, file_name, findings}.run();
+}
+
+Result<std::string>
+mend_directory(std::string content, const std::string& file_name, const FindingFilter& wanted) {
+    // Splitting first: it gives mappings back, and what it lays bare the later kinds mend.
+    for (const std::string_view code : {"VFS-M002", "VFS-M010", "VFS-M001", "VFS-M003"}) {
+        const auto config = parse_directory_config(content, file_name);
+        std::vector<Finding> findings;
+        examine_directory(*config, file_name, findings);
+        LineEditor editor{config->file};
+        for (const auto& finding : findings) {
+            if (finding.code == code && finding.fixable && wanted(finding)) {
+                mend(editor, *config, finding);
+            }
+        }
+        if (editor.is_empty()) {
+            continue;
+        }
+        content = editor.apply(directory_header_rule);
+        VFSKIT_TRY(check_mended(*config, *parse_directory_config(content, file_name), file_name));
+    }
+    return content;
+}
+
+} // namespace vfskit::store

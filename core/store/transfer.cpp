@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/transfer.h"
+
+#include "core/store/yaml_content.h"
+#include "core/store/yaml_edit.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <unordered_map>
+#include <utility>
+
+namespace vfskit::store {
+
+namespace {
+
+using mapping::DirectoryMapping;
+using Json = nlohmann::ordered_json;
+
+Json to_json(const DirectoryMapping& mapping) {
+    Json json = Json::object();
+    if (mapping.description) {
+        json["description"] = *mapping.description;
+    }
+    if (mapping.live_migration_method) {
+        json["live-migration-method"] = mapping::to_string(*mapping.live_migration_method);
+    }
+    if (mapping.path_relation) {
+        json["path-relation"] = mapping::to_string(*mapping.path_relation);
+    }
+    Json nodes = Json::object();
+    for (const auto& entry : mapping.paths) {
+        nodes[entry.node] = entry.path;
+    }
+    json["nodes"] = std::move(nodes);
+    return json;
+}
+
+std::string export_json(const std::vector<DirectoryMapping>& mappings) {
+    Json json = {{"version", 1}, {"mappings", Json::object()}};
+    for (const auto& mapping : mappings) {
+        json["mappings"][mapping.id] = to_json(mapping);
+    }
+    return json.dump(2) + "\n";
+}
+
+std::optional<unsigned> code_unit_at(std::string_view text, std::size_t at) {
+    if (text.size() < at + 6 || text[at] != '\\' || text[at + 1] != 'u') {
+        return std::nullopt;
+    }
+    unsigned value = 0;
+    const char* digits = text.data() + at + 2;
+    const auto parsed = std::from_chars(digits, digits + 4, value, 16);
+    return parsed.ptr == digits + 4 ? std::optional{value} : std::nullopt;
+}
+
+// JSON is YAML but for one thing: characters beyond U+FFFF escaped as two surrogates, which YAML
+// writes \UXXXXXXXX. The text is JSON, so a backslash stands only in strings.
+std::string join_surrogates(std::string_view json) {
+    std::string yaml;
+    yaml.reserve(json.size());
+    for (std::size_t at = 0; at < json.size();) {
+        if (json[at] != '\\') {
+            yaml += json[at++];
+            continue;
+        }
+        const auto high = code_unit_at(json, at);
+        const auto low = code_unit_at(json, at + 6);
+        if (high && low && *high >= 0xD800 && *high <= 0xDBFF) {
+            yaml +=
+                fmt::format("\\U{:08x}", 0x10000U + ((*high - 0xD800U) << 10U) + (*low - 0xDC00U));
+            at += 12;
+        } else {
+            yaml += json.substr(at, 2);
+            at += 2;
+        }
+    }
+    return yaml;
+}
+
+} // namespace
+
+Result<std::string> export_mappings(const std::vector<DirectoryMapping>& mappings,
+                                    DocumentFormat format) {
+    std::vector<Edit> edits;
+    edits.reserve(mappings.size());
+    for (const auto& mapping : mappings) {
+        edits.emplace_back(PutMapping{mapping});
+    }
+    if (edits.empty()) {
+        return format == DocumentFormat::json ? export_json(mappings)
+                                              : std::string{"version: 1\nmappings: {}\n"};
+    }
+    // JSON too: the rules for what a document can hold are the same.
+    VFSKIT_TRY_ASSIGN(std::string yaml, edit_yaml({}, edits, {}));
+    return format == DocumentFormat::json ? export_json(mappings) : std::move(yaml);
+}
+
+Result<Document> parse_document(std::string_view text, const std::string& file) {
+    const std::string name = file == "-" ? "standard input" : file;
+    const bool is_json = Json::accept(text);
+    auto content = is_json ? read_yaml(join_surrogates(text), name) : read_yaml(text, name);
+    if (!content) {
+        return std::move(content).error();
+    }
+    return Document{std::move(content->mappings), std::move(content->notices)};
+}
+
+std::vector<Change> compare_mappings(const std::vector<DirectoryMapping>& current,
+                                     const std::vector<DirectoryMapping>& wanted,
+                                     ImportMode mode) {
+    std::unordered_map<std::string_view, const DirectoryMapping*> wanted_by_id;
+    for (const auto& mapping : wanted) {
+        wanted_by_id.emplace(mapping.id, &mapping);
+    }
+    std::vector<Change> changes;
+    for (const auto& mapping : current) {
+        const auto found = wanted_by_id.find(mapping.id);
+        if (found == wanted_by_id.end()) {
+            const bool stays = mode == ImportMode::merge;
+            changes.push_back({stays ? ChangeKind::unchanged : ChangeKind::removed,
+                               mapping.id,
+                               mapping,
+                               stays ? std::optional{mapping} : std::nullopt});
+            continue;
+        }
+        const bool same = have_same_content(mapping, *found->second);
+        changes.push_back({same ? ChangeKind::unchanged : ChangeKind::changed,
+                           mapping.id,
+                           mapping,
+                           *found->second});
+        wanted_by_id.erase(found);
+    }
+    for (const auto& mapping : wanted) {
+        if (wanted_by_id.erase(mapping.id) > 0) {
+            changes.push_back({ChangeKind::added, mapping.id, std::nullopt, mapping});
+        }
+    }
+    return changes;
+}
+
+std::vector<Edit> make_edits(const std::vector<Change>& changes) {
+    std::vector<Edit> edits;
+    for (const auto& change : changes) {
+        if (change.kind == ChangeKind::removed) {
+            edits.emplace_back(RemoveMapping{change.id});
+        } else if (change.kind != ChangeKind::unchanged) {
+            edits.emplace_back(PutMapping{*change.after});
+        }
+    }
+    return edits;
+}
+
+bool have_same_content(const DirectoryMapping& a, const DirectoryMapping& b) {
+    if (a.id != b.id || a.description != b.description || a.path_relation != b.path_relation ||
+        a.live_migration_method != b.live_migration_method || a.paths.size() != b.paths.size()) {
+        return false;
+    }
+    if (a.paths == b.paths) {
+        return true;
+    }
+    const auto sorted = [](std::vector<mapping::NodePath> paths) {
+        std::sort(paths.begin(), paths.end(), [](const auto& x, const auto& y) {
+            return x.node < y.node;
+        });
+        return paths;
+    };
+    return sorted(a.paths) == sorted(b.paths);
+}
+
+std::string_view to_string(ChangeKind kind) {
+    switch (kind) {
+    case ChangeKind::added:
+        return "added";
+    case ChangeKind::changed:
+        return "changed";
+    case ChangeKind::removed:
+        return "removed";
+    case ChangeKind::unchanged:
+        return "unchanged";
+    }
+    return {};
+}
+
+} // namespace vfskit::store

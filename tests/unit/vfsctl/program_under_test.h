@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tests/support/fake_store.h"
+#include "vfsctl/program.h"
+#include "vfsctl/verbs.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cerrno>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace vfskit::test {
+
+/// vfsctl in process: a store in memory, a made-up node "n1", captured streams.
+class ProgramUnderTest {
+public:
+    ProgramUnderTest()
+        : environment{.out = out_,
+                      .err = err_,
+                      .in = in,
+                      .node_name = "n1",
+                      .variable = [this](const std::string& name) { return variables[name]; },
+                      .open_store = [this](std::string_view url)
+                          -> Result<std::unique_ptr<store::MappingStore>> {
+                          opened_url = url;
+                          return std::unique_ptr<store::MappingStore>{new FakeStore{content}};
+                      },
+                      .run_process = [](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
+                          return Error{ENOENT, "There is no " + spec.program};
+                      },
+                      .is_directory = [](const std::string&) { return true; }} {}
+
+    vfsctl::ExitCode run(const std::vector<std::string>& words) {
+        out_.str("");
+        err_.str("");
+        return vfsctl::run_program(vfsctl::all_verbs(), words, environment);
+    }
+    [[nodiscard]] std::string out() const { return out_.str(); }
+    [[nodiscard]] std::string err() const { return err_.str(); }
+    [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(out_.str()); }
+
+    void add(std::string id, std::vector<mapping::NodePath> paths) {
+        mapping::DirectoryMapping mapping;
+        mapping.id = std::move(id);
+        mapping.paths = std::move(paths);
+        content->snapshot.mappings.push_back(std::move(mapping));
+    }
+    [[nodiscard]] const mapping::DirectoryMapping* find(std::string_view id) const {
+        return content->snapshot.find(id);
+    }
+
+    std::shared_ptr<FakeStoreContent> content = std::make_shared<FakeStoreContent>();
+    std::map<std::string, std::string> variables;
+    std::string opened_url;
+    std::istringstream in;
+
+private:
+    std::ostringstream out_;
+    std::ostringstream err_;
+
+public:
+    vfsctl::Environment environment;
+};
+
+} // namespace vfskit::test

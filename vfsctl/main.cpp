@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vfsctl/program.h"
+#include "vfsctl/verbs.h"
+
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using namespace vfskit;
+
+// Proxmox VE's rule for the name of the node that one is on: nodename up to the first dot.
+std::string host_node_name() {
+    utsname names{};
+    if (::uname(&names) != 0) {
+        return "localhost";
+    }
+    const std::string_view nodename{names.nodename};
+    return std::string{nodename.substr(0, nodename.find('.'))};
+}
+
+std::size_t terminal_columns() {
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+std::string environment_variable(const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? "" : value;
+}
+
+bool is_directory(const std::string& path) {
+    std::error_code unreadable;
+    return std::filesystem::is_directory(path, unreadable);
+}
+
+vfsctl::Environment this_process() {
+    return {.out = std::cout,
+            .err = std::cerr,
+            .in = std::cin,
+            .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
+            .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
+            .columns = terminal_columns(),
+            .node_name = host_node_name(),
+            .pmxcfs_is_mounted = store::is_pmxcfs("/etc/pve"),
+            .variable = environment_variable,
+            .open_store = store::open_store,
+            .run_process = share::run_daemon_query,
+            .is_directory = is_directory};
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        // A reader that went away ends us as it ends cat(1), without a message.
+        std::signal(SIGPIPE, SIG_DFL);
+        std::ios::sync_with_stdio(false);
+        auto environment = this_process();
+        const std::vector<std::string> words{argv + 1, argv + argc};
+        return static_cast<int>(vfsctl::run_program(vfsctl::all_verbs(), words, environment));
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "vfsctl: Out of its depth: %s. Please report this.\n", failure.what());
+        return static_cast<int>(vfsctl::ExitCode::failed);
+    }
+}
