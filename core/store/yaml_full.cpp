@@ -284,12 +284,23 @@ Result<YamlContent> read_yaml_fully(std::string_view text, const std::string& fi
 }
 
 std::optional<LoneValue> read_lone_value(std::string_view key_and_value) {
+    // yaml-cpp lets the end of the text close a quoted scalar. A key behind it that reads back
+    // shows that the value ended before.
+    constexpr std::string_view guard = "vfskit-guard";
+    const auto indent = std::min(key_and_value.find_first_not_of(' '), key_and_value.size());
+    const std::string guarded =
+        fmt::format("{}\n{}{}: {}\n", key_and_value, key_and_value.substr(0, indent), guard, guard);
     try {
-        const auto documents = YAML::LoadAll(std::string{key_and_value});
-        if (documents.size() != 1 || !documents[0].IsMap() || documents[0].size() != 1) {
+        const auto documents = YAML::LoadAll(guarded);
+        if (documents.size() != 1 || !documents[0].IsMap() || documents[0].size() != 2) {
             return std::nullopt;
         }
-        const YAML::Node value = documents[0].begin()->second;
+        auto entry = documents[0].begin();
+        const YAML::Node value = (entry++)->second;
+        if (!entry->first.IsScalar() || entry->first.Scalar() != guard ||
+            !entry->second.IsScalar() || entry->second.Scalar() != guard) {
+            return std::nullopt;
+        }
         return LoneValue{value.IsScalar(), value.IsScalar() ? value.Scalar() : std::string{}};
     } catch (const YAML::Exception&) {
         return std::nullopt;

@@ -502,6 +502,9 @@ bool Reader::scan_plain(YamlField& field, bool in_flow) {
         if ((c == '#' && text_[end - 1] == ' ') || (in_flow && is_flow_indicator(c))) {
             break;
         }
+        if (in_flow && !is_plain_in_flow(c)) {
+            return false;
+        }
     }
     while (text_[end - 1] == ' ') {
         --end;

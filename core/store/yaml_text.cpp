@@ -249,13 +249,19 @@ scan_double(std::string_view text, std::size_t begin, std::size_t limit) {
 
 } // namespace
 
+bool is_plain_in_flow(char c) {
+    constexpr std::string_view symbols = " /._-+@~";
+    return is_ascii_letter(c) || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80 ||
+           symbols.find(c) != std::string_view::npos;
+}
+
 bool is_plain_safe(std::string_view text, bool in_flow) {
     if (text.empty() || !(is_ascii_letter(text.front()) || text.front() == '/') ||
         text.back() == ' ' || text.back() == ':' || is_resolved_word(text) || !is_printable(text)) {
         return false;
     }
     return text.find(": ") == std::string_view::npos && text.find(" #") == std::string_view::npos &&
-           (!in_flow || text.find_first_of(",[]{}:") == std::string_view::npos);
+           (!in_flow || std::all_of(text.begin(), text.end(), is_plain_in_flow));
 }
 
 std::string encode_scalar(std::string_view text, QuoteStyle wish, bool in_flow) {

@@ -19,6 +19,10 @@ std::string encode_scalar(std::string_view text, QuoteStyle wish, bool in_flow);
 /// True if `text` can stand without quotes as above. Errs on the side of quoting.
 bool is_plain_safe(std::string_view text, bool in_flow);
 
+/// The characters that no reader takes for an indicator in a flow mapping, wherever they stand.
+/// yaml-cpp refuses more of them than YAML does ('%' in the middle of a word).
+bool is_plain_in_flow(char c);
+
 /// A scalar as it stands in a file. `decoded` is empty where the text between the quotes is the
 /// value as it is.
 struct QuotedScalar {
