@@ -44,8 +44,7 @@ void YamlLines::load(std::size_t begin) {
 
 bool YamlLines::is_content() const {
     const std::size_t first = line_.begin + line_.indent;
-    return first < line_.end && text_[first] != '#' &&
-           (text_[first] != '\t' || !is_blank_line(text_, line_));
+    return first < line_.end && text_[first] != '#';
 }
 
 bool YamlLines::advance() {

@@ -26,7 +26,7 @@ public:
     [[nodiscard]] bool at_end() const { return at_end_; }
     [[nodiscard]] const YamlLine& line() const { return line_; }
     /// To the next content line, or the end. False for a tab in front of its content, which YAML
-    /// forbids as indentation.
+    /// forbids as indentation, and yaml-cpp also where there is none.
     bool advance();
     /// Makes the line that `position` is in the current one.
     void move_to(std::size_t position);
