@@ -21,6 +21,7 @@ constexpr std::string_view options_id = "@options";
 constexpr std::string_view paths_key = "paths";
 constexpr std::string_view mirrored_key = "mirrored";
 constexpr std::string_view removed_key = "removed";
+constexpr std::size_t path_digest_size = 8;
 
 Result<void> truth_header_rule(std::string_view word) {
     if (word.starts_with('@')) {
@@ -36,7 +37,7 @@ std::string path_digest(const mapping::NodePath& entry) {
     auto text = entry.node;
     text += '\0';
     text += entry.path;
-    return base::sha1_hex(text).substr(0, 8);
+    return base::sha1_hex(text).substr(0, path_digest_size);
 }
 
 std::vector<std::string> path_digests(const DirectoryMapping& mapping) {
@@ -57,7 +58,9 @@ std::vector<std::pair<std::string_view, std::string>> properties_of(const TruthR
     if (record.relation) {
         properties.emplace_back(relation_key, to_string(*record.relation));
     }
-    properties.emplace_back(paths_key, fmt::format("{}", fmt::join(record.paths, " ")));
+    if (!record.paths.empty()) {
+        properties.emplace_back(paths_key, fmt::format("{}", fmt::join(record.paths, " ")));
+    }
     if (record.is_mirrored) {
         properties.emplace_back(mirrored_key, "yes");
     }
@@ -143,15 +146,24 @@ private:
         } else if (property.key == mirrored_key) {
             record.is_mirrored = value == "yes";
         } else if (property.key == paths_key) {
-            for (const auto word : base::split(value, ' ')) {
-                if (!word.empty()) {
-                    record.paths.emplace_back(word);
-                }
-            }
-            std::sort(record.paths.begin(), record.paths.end());
+            read_paths(record, property, value);
         } else {
             warn(property.line, property.key, "Unknown key, perhaps of a newer version");
         }
+    }
+
+    void read_paths(TruthRecord& record, const SectionProperty& property, std::string_view value) {
+        for (const auto word : base::split(value, ' ')) {
+            const bool is_digest =
+                word.size() == path_digest_size &&
+                word.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+            if (is_digest) {
+                record.paths.emplace_back(word);
+            } else if (!word.empty()) {
+                warn(property.line, property.key, fmt::format("'{}' is no path digest", word));
+            }
+        }
+        std::sort(record.paths.begin(), record.paths.end());
     }
 
     template <class T>
