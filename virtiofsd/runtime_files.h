@@ -47,7 +47,7 @@ class PidFile {
 public:
     /// EAGAIN when another live daemon holds it.
     static Result<PidFile> create(const std::string& path);
-    void forget() { file_.forget(); }
+    [[nodiscard]] RuntimeFile& file() { return file_; }
 
 private:
     PidFile(RuntimeFile file, UniqueFd fd) : file_{std::move(file)}, fd_{std::move(fd)} {}
