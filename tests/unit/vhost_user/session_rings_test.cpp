@@ -318,13 +318,17 @@ TEST_F(SessionRings, AnswersManyRequestsOnManyQueuesWithAPool) {
     handler.release(); // slow ones go to the pool and come back at once
     const auto quick = text("quick");
     const auto slow = text("Slow");
-    const auto out = space(16);
+    // A reply buffer for each: replies of different threads must not meet.
+    std::vector<test::Buffer> out;
+    for (std::size_t i = 0; i < 4 * 8; ++i) {
+        out.push_back(space(16));
+    }
     for (int round = 0; round < 300; ++round) {
-        for (auto& queue : queues) {
-            for (int i = 0; i < 8; ++i) {
-                queue->add({i % 2 == 0 ? quick : slow}, {out});
+        for (std::size_t q = 0; q < queues.size(); ++q) {
+            for (std::size_t i = 0; i < 8; ++i) {
+                queues[q]->add({i % 2 == 0 ? quick : slow}, {out[q * 8 + i]});
             }
-            queue->submit();
+            queues[q]->submit();
         }
         for (auto& queue : queues) {
             for (int i = 0; i < 8; ++i) {
