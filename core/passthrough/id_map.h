@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/fuse/filesystem.h"
 
 #include <cstdint>
 #include <optional>
@@ -14,9 +15,9 @@
 
 namespace vfskit::passthrough {
 
-enum class GuestUid : std::uint32_t {};
+using fuse::GuestGid;
+using fuse::GuestUid;
 enum class HostUid : std::uint32_t {};
-enum class GuestGid : std::uint32_t {};
 enum class HostGid : std::uint32_t {};
 
 /// One direction: source ranges that do not overlap, each with what becomes of it. Ids in no range

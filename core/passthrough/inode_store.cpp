@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/passthrough/inode_store.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace vfskit::passthrough {
+
+using fuse::Errno;
+using fuse::Outcome;
+
+InodeRef& InodeRef::operator=(InodeRef&& other) noexcept {
+    if (this != &other) {
+        drop();
+        store_ = other.store_;
+        inode_ = std::exchange(other.inode_, nullptr);
+    }
+    return *this;
+}
+
+void InodeRef::drop() {
+    if (auto* inode = std::exchange(inode_, nullptr); inode != nullptr && inode->state.leave()) {
+        store_->delete_record(*inode);
+    }
+}
+
+// ---- start and end
+// -------------------------------------------------------------------------------
+
+Result<FileHandleMode> InodeStore::try_file_handles(int root_fd, const Options& options) {
+    if (options.file_handles == FileHandleMode::never) {
+        return FileHandleMode::never;
+    }
+    struct statx status {};
+    HostFileHandle handle;
+    std::uint32_t mount = 0;
+    int error = stat_fd(root_fd, status);
+    if (error == 0) {
+        error = get_file_handle(root_fd, handle, mount);
+    }
+    if (error == 0) {
+        MountTable trial{options.proc_self_fd};
+        error = trial.retain(MountId{mount}, root_fd, status.stx_mode, handle) ? 0 : -EPERM;
+    }
+    if (error == 0) {
+        return options.file_handles;
+    }
+    if (options.file_handles == FileHandleMode::prefer) {
+        return FileHandleMode::never;
+    }
+    return Error::from_errno(-error, "File handles of the shared directory cannot be used")
+        .with_remedy("Give the daemon CAP_DAC_READ_SEARCH and a filesystem with file handles, or "
+                     "use --inode-file-handles=prefer");
+}
+
+Result<std::unique_ptr<InodeStore>> InodeStore::open(UniqueFd root, const Options& options) {
+    VFSKIT_TRY_ASSIGN(const auto mode, try_file_handles(root.get(), options));
+    struct statx status {};
+    if (const int error = stat_fd(root.get(), status); error != 0) {
+        return Error::from_errno(-error, "Cannot stat the shared directory");
+    }
+    HostFileHandle handle;
+    std::unique_ptr<InodeStore> store{new InodeStore{options, mode}};
+    (void)store->find_handle(root.get(), status, handle);
+    auto record =
+        std::make_unique<Inode>(NodeId::root, HostIdentity::of(status), status.stx_mode, handle);
+    record->is_permanent = true;
+    record->lookup_count = 2; // as upstream's streams have it: the guest's, and one of our own
+    (void)record->state.install_fd(root.release());
+    store->root_ = record.release();
+    store->identities_->shard(ByIdentityTraits::hash(*store->root_)).insert(store->root_);
+    store->add_to_id_table(*store->root_);
+    store->size_ = 1;
+    return store;
+}
+
+InodeStore::InodeStore(const Options& options, FileHandleMode mode)
+    : mode_{mode},
+      proc_self_fd_{options.proc_self_fd}, mounts_{options.proc_self_fd}, ring_{options.fd_limit} {}
+
+InodeStore::~InodeStore() {
+    clear();
+    delete root_;
+}
+
+void InodeStore::clear() {
+    for (auto& shard : ids_->shards()) {
+        std::vector<Inode*> gone;
+        {
+            const std::lock_guard lock{shard.mutex};
+            shard.for_each([&](Inode& inode) {
+                if (!inode.is_permanent) {
+                    gone.push_back(&inode);
+                }
+            });
+            for (auto* inode : gone) {
+                inode->lookup_count.store(0);
+                shard.remove(inode);
+            }
+        }
+        for (auto* inode : gone) {
+            unlink_record(*inode);
+        }
+    }
+}
+
+void InodeStore::unlink_record(Inode& inode) {
+    {
+        auto& shard = identities_->shard(ByIdentityTraits::hash(inode));
+        const std::lock_guard lock{shard.mutex};
+        shard.remove(&inode);
+        unplace_locked(inode);
+    }
+    size_.fetch_sub(1, std::memory_order_relaxed);
+    if (inode.state.doom()) {
+        delete_record(inode);
+    }
+}
+
+void InodeStore::delete_record(Inode& inode) {
+    ring_.remove(inode);
+    if (inode.handle) {
+        mounts_.release(inode.identity.mount);
+    }
+    delete &inode;
+}
+
+// ---- finding and making records
+// ------------------------------------------------------------------
+
+InodeRef InodeStore::find(NodeId id) {
+    const auto hash = ByIdTraits::hash(id);
+    auto& shard = ids_->shard(hash);
+    const std::lock_guard lock{shard.mutex};
+    auto* inode = shard.find(hash, [id](const Inode& known) { return known.id == id; });
+    if (inode == nullptr) {
+        return {};
+    }
+    inode->state.enter();
+    return {*this, *inode};
+}
+
+void InodeStore::forget(NodeId id, std::uint64_t count) {
+    const auto hash = ByIdTraits::hash(id);
+    auto& shard = ids_->shard(hash);
+    Inode* gone = nullptr;
+    {
+        const std::lock_guard lock{shard.mutex};
+        auto* inode = shard.find(hash, [id](const Inode& known) { return known.id == id; });
+        if (inode == nullptr || inode->is_permanent) {
+            return;
+        }
+        auto references = inode->lookup_count.load();
+        while (!inode->lookup_count.compare_exchange_weak(
+            references, references - std::min(references, count))) {
+        }
+        if (references <= count) {
+            shard.remove(inode);
+            gone = inode;
+        }
+    }
+    if (gone != nullptr) {
+        unlink_record(*gone);
+    }
+}
+
+/// False for a record that has just been forgotten: that cannot be taken back, its id is gone.
+bool InodeStore::take_reference(Inode& inode) {
+    auto references = inode.lookup_count.load();
+    do {
+        if (references == 0) {
+            return false;
+        }
+    } while (!inode.lookup_count.compare_exchange_weak(references, references + 1));
+    return true;
+}
+
+InodeRef InodeStore::reference_locked(Inode& inode, nlink_t links, const FilePlace& place) {
+    inode.state.enter();
+    const bool is_elsewhere = inode.parent != place.parent || inode.name_view() != place.name;
+    // A file with several links is in several places; taking each in turn would only cost.
+    const bool has_one_place = links <= 1 || S_ISDIR(inode.type) || !inode.name;
+    if (is_elsewhere && has_one_place && !place.name.empty() && !inode.is_permanent) {
+        unplace_locked(inode);
+        place_locked(inode, place);
+    }
+    return {*this, inode};
+}
+
+InodeRef InodeStore::reference_open(const struct statx& status, const FilePlace& place) {
+    const auto identity = HostIdentity::of(status);
+    const auto hash = ByIdentityTraits::hash(identity);
+    auto& shard = identities_->shard(hash);
+    const std::lock_guard lock{shard.mutex};
+    auto* inode = shard.find(hash, [&identity](Inode& known) {
+        return known.identity == identity && known.state.fd() >= 0 && take_reference(known);
+    });
+    return inode == nullptr ? InodeRef{} : reference_locked(*inode, status.stx_nlink, place);
+}
+
+bool InodeStore::is_probably_known(const Inode& parent, HostIno ino) {
+    auto identity = parent.identity;
+    identity.ino = ino;
+    const auto hash = ByIdentityTraits::hash(identity);
+    auto& shard = identities_->shard(hash);
+    const std::lock_guard lock{shard.mutex};
+    return shard.find(hash, [&identity](const Inode& known) {
+        return known.identity.has_same_number(identity) && known.state.fd() >= 0;
+    }) != nullptr;
+}
+
+int InodeStore::find_handle(int fd, const struct statx& status, HostFileHandle& handle) {
+    handle = {};
+    if (mode_ == FileHandleMode::never) {
+        return 0;
+    }
+    std::uint32_t mount = 0;
+    int error = get_file_handle(fd, handle, mount);
+    if (error == 0 && (std::uint64_t{mount} != status.stx_mnt_id ||
+                       !mounts_.retain(MountId{mount}, fd, status.stx_mode, handle))) {
+        error = -EOPNOTSUPP;
+    }
+    if (error != 0) {
+        handle = {};
+    }
+    return mode_ == FileHandleMode::mandatory ? error : 0;
+}
+
+Outcome<InodeRef>
+InodeStore::find_or_make(int fd, const struct statx& status, const FilePlace& place) {
+    if (auto known = reference_open(status, place)) {
+        return known;
+    }
+    HostFileHandle handle;
+    if (const int error = find_handle(fd, status, handle); error != 0) {
+        return Errno{-error};
+    }
+    auto fresh = std::make_unique<Inode>(
+        NodeId{next_id_.fetch_add(1)}, HostIdentity::of(status), status.stx_mode, handle);
+    return insert(std::move(fresh), place, status.stx_nlink);
+}
+
+Outcome<InodeRef>
+InodeStore::reference(UniqueFd fd, const struct statx& status, const FilePlace& place) {
+    VFSKIT_TRY_ASSIGN(auto inode, find_or_make(fd.get(), status, place));
+    keep_fd(inode, std::move(fd), place);
+    return inode;
+}
+
+Outcome<InodeRef>
+InodeStore::reference_io(int fd, const struct statx& status, const FilePlace& place) {
+    VFSKIT_TRY_ASSIGN(auto inode, find_or_make(fd, status, place));
+    if (!inode->handle && inode->state.fd() < 0) {
+        // Not a duplicate: that would count as a writer of the file for as long as it is known.
+        // With a handle it is opened when needed; a file just created is mostly used by its handle.
+        keep_fd(inode,
+                UniqueFd{::openat(proc_self_fd_, FdName{fd}.c_str(), O_PATH | O_CLOEXEC)},
+                place);
+    }
+    return inode;
+}
+
+InodeRef InodeStore::insert(std::unique_ptr<Inode> fresh, const FilePlace& place, nlink_t links) {
+    const auto hash = ByIdentityTraits::hash(*fresh);
+    const auto handle = fresh->handle.expand();
+    const auto is_same_file = [&](Inode& known) {
+        if (!known.identity.has_same_number(fresh->identity)) {
+            return false;
+        }
+        const bool is_same = known.handle && fresh->handle
+                                 ? known.handle.is(handle)
+                                 : known.identity.birth == fresh->identity.birth;
+        return is_same && take_reference(known);
+    };
+    auto& shard = identities_->shard(hash);
+    {
+        const std::lock_guard lock{shard.mutex};
+        if (auto* known = shard.find(hash, is_same_file); known == nullptr) {
+            auto& inode = *fresh.release();
+            shard.insert(&inode);
+            inode.state.enter();
+            if (!place.name.empty()) {
+                place_locked(inode, place);
+            }
+            add_to_id_table(inode);
+            size_.fetch_add(1, std::memory_order_relaxed);
+            return {*this, inode};
+        } else {
+            auto found = reference_locked(*known, links, place);
+            if (fresh->handle) {
+                mounts_.release(fresh->identity.mount);
+            }
+            return found;
+        }
+    }
+}
+
+void InodeStore::add_to_id_table(Inode& inode) {
+    auto& shard = ids_->shard(ByIdTraits::hash(inode));
+    const std::lock_guard lock{shard.mutex};
+    shard.insert(&inode);
+}
+
+// ---- descriptors
+// ---------------------------------------------------------------------------------
+
+void InodeStore::keep_fd(const InodeRef& inode, UniqueFd fd, const FilePlace& place) {
+    if (fd && inode->state.fd() < 0) {
+        const bool cannot_come_back = !inode->handle && place.name.empty();
+        (void)cache(*inode.inode_, std::move(fd), cannot_come_back);
+    }
+}
+
+/// Caches `fd`, or gives it back when it does not fit.
+UniqueFd InodeStore::cache(Inode& inode, UniqueFd fd, bool even_if_full) {
+    auto added = ring_.add(inode, fd.get());
+    if (added == FdRing::Added::full && evict_one()) {
+        added = ring_.add(inode, fd.get());
+    }
+    if (added == FdRing::Added::full && even_if_full) {
+        added = ring_.add(inode, fd.get(), true);
+    }
+    if (added == FdRing::Added::yes) {
+        (void)fd.release();
+    }
+    return fd;
+}
+
+bool InodeStore::evict_one() {
+    constexpr int tries = 16;
+    for (int i = 0; i < tries; ++i) {
+        auto* candidate = ring_.take_idle();
+        if (candidate == nullptr) {
+            return false;
+        }
+        const InodeRef user{*this, *candidate};
+        const UniqueFd fd{can_open_again(*candidate) ? candidate->state.take_fd_if_alone() : -1};
+        if (fd) {
+            return true;
+        }
+        ring_.put_back(*candidate);
+    }
+    return false;
+}
+
+bool InodeStore::can_open_again(Inode& inode) {
+    if (inode.handle) {
+        return true;
+    }
+    const UniqueFd again{open_by_place(inode, false)};
+    return again.is_valid();
+}
+
+InodeFd InodeStore::fd_of(const InodeRef& inode) {
+    if (const int fd = inode->state.fd(); fd >= 0) {
+        return InodeFd{fd};
+    }
+    if (inode->is_lost()) {
+        return InodeFd{-EIO};
+    }
+    const int fd = open_again(*inode.inode_, true);
+    if (fd < 0) {
+        return InodeFd{fd};
+    }
+    auto rest = cache(*inode.inode_, UniqueFd{fd}, false);
+    if (!rest) {
+        return InodeFd{fd};
+    }
+    return InodeFd{std::move(rest)};
+}
+
+int InodeStore::open_again(Inode& inode, bool caches_ancestors) {
+    if (inode.handle) {
+        return mounts_.open(inode.identity.mount, inode.handle.expand(), O_PATH);
+    }
+    return open_by_place(inode, caches_ancestors);
+}
+
+/// From a record up to the next one that has a descriptor or a handle.
+struct InodeStore::Way {
+    struct Step {
+        InodeRef inode;
+        std::array<char, fuse::Name::max_size + 1> name{};
+    };
+    InodeRef base;
+    std::vector<Step> steps; ///< the record itself first
+};
+
+/// Copies the place out of the lock; an empty name when it is not known.
+NodeId InodeStore::copy_place(const Inode& inode, std::span<char> name) {
+    auto& shard = identities_->shard(ByIdentityTraits::hash(inode));
+    const std::lock_guard lock{shard.mutex};
+    const auto known = inode.name_view();
+    *std::copy(known.begin(), known.end(), name.begin()) = '\0';
+    return inode.parent;
+}
+
+int InodeStore::climb(Inode& start, Way& way) {
+    // Places may be stale and then even form a circle; no real path is longer than this.
+    constexpr std::size_t longest_way = 2048;
+    start.state.enter();
+    InodeRef current{*this, start};
+    while (way.steps.size() < longest_way) {
+        Way::Step step;
+        auto parent = find(copy_place(*current, step.name));
+        if (!parent || step.name.front() == '\0') {
+            return -ESTALE;
+        }
+        step.inode = std::move(current);
+        way.steps.push_back(std::move(step));
+        current = std::move(parent);
+        if (current->state.fd() >= 0 || current->handle) {
+            way.base = std::move(current);
+            return 0;
+        }
+    }
+    return -ESTALE;
+}
+
+int InodeStore::descend(Way& way, bool caches_ancestors) {
+    UniqueFd own;
+    int directory = way.base->state.fd();
+    if (directory < 0) {
+        directory = open_again(*way.base.inode_, caches_ancestors);
+        own.reset(std::max(directory, -1));
+    }
+    for (auto step = way.steps.rbegin(); directory >= 0; ++step) {
+        UniqueFd opened{std::max(open_entry(directory, step->name.data()), -1)};
+        struct statx status {};
+        if (!opened || stat_fd(opened.get(), status) != 0 ||
+            HostIdentity::of(status) != step->inode->identity) {
+            return -ESTALE;
+        }
+        if (step + 1 == way.steps.rend()) {
+            return opened.release();
+        }
+        own = caches_ancestors ? cache(*step->inode.inode_, std::move(opened), false)
+                               : std::move(opened);
+        directory = own ? own.get() : step->inode->state.fd();
+    }
+    return directory;
+}
+
+int InodeStore::open_by_place(Inode& inode, bool caches_ancestors) {
+    Way way;
+    const int error = climb(inode, way);
+    return error != 0 ? error : descend(way, caches_ancestors);
+}
+
+int InodeStore::reopen(const InodeRef& inode, int flags) {
+    if (inode->is_lost()) {
+        return -EIO;
+    }
+    if (!is_openable(inode->type)) {
+        return -EBADF;
+    }
+    flags = (flags & ~O_NOFOLLOW) | O_CLOEXEC | O_NOCTTY;
+    if (inode->handle) {
+        // Measured no slower than by /proc/self/fd, and it needs no cached descriptor.
+        return mounts_.open(inode->identity.mount, inode->handle.expand(), flags);
+    }
+    const auto fd = fd_of(inode);
+    if (!fd.is_valid()) {
+        return fd.get();
+    }
+    const int opened = ::openat(proc_self_fd_, FdName{fd.get()}.c_str(), flags);
+    return opened < 0 ? -errno : opened;
+}
+
+bool InodeStore::reserve_handle_fd() {
+    return ring_.reserve_handle() || (evict_one() && ring_.reserve_handle()) ||
+           ring_.reserve_handle_over_inodes();
+}
+
+// ---- places
+// --------------------------------------------------------------------------------------
+
+void InodeStore::place_locked(Inode& inode, const FilePlace& place) {
+    auto name = std::make_unique<char[]>(place.name.size() + 2);
+    name[0] = static_cast<char>(place.name.size());
+    *std::copy(place.name.begin(), place.name.end(), name.get() + 1) = '\0';
+    inode.parent = place.parent;
+    inode.name = std::move(name);
+    auto& shard = names_->shard(ByNameTraits::hash(inode));
+    const std::lock_guard lock{shard.mutex};
+    shard.insert(&inode);
+}
+
+void InodeStore::unplace_locked(Inode& inode) {
+    if (!inode.name) {
+        return;
+    }
+    {
+        auto& shard = names_->shard(ByNameTraits::hash(inode));
+        const std::lock_guard lock{shard.mutex};
+        shard.remove(&inode);
+    }
+    inode.name.reset();
+    inode.parent = NodeId{};
+}
+
+InodeRef InodeStore::find_by_place(const FilePlace& place) {
+    const auto hash = ByNameTraits::hash(place.parent, place.name);
+    auto& shard = names_->shard(hash);
+    const std::lock_guard lock{shard.mutex};
+    auto* inode = shard.find(hash, [&place](const Inode& known) {
+        return known.parent == place.parent && known.name_view() == place.name;
+    });
+    if (inode == nullptr) {
+        return {};
+    }
+    inode->state.enter();
+    return {*this, *inode};
+}
+
+void InodeStore::hold(const InodeRef& inode) {
+    if (inode->handle || inode->state.fd() >= 0 || inode->is_lost()) {
+        return;
+    }
+    if (const int fd = open_again(*inode.inode_, true); fd >= 0) {
+        (void)cache(*inode.inode_, UniqueFd{fd}, true);
+    }
+}
+
+void InodeStore::leave_place(const InodeRef& inode, const FilePlace& place) {
+    auto& shard = identities_->shard(ByIdentityTraits::hash(*inode));
+    const std::lock_guard lock{shard.mutex};
+    if (inode->parent == place.parent && inode->name_view() == place.name) {
+        unplace_locked(*inode.inode_);
+    }
+}
+
+void InodeStore::move_place(const InodeRef& inode, const FilePlace& from, const FilePlace& to) {
+    auto& shard = identities_->shard(ByIdentityTraits::hash(*inode));
+    const std::lock_guard lock{shard.mutex};
+    if (inode->parent == from.parent && inode->name_view() == from.name) {
+        unplace_locked(*inode.inode_);
+        // A record that is being forgotten has left the table already and must not come back.
+        if (inode->lookup_count.load() != 0) {
+            place_locked(*inode.inode_, to);
+        }
+    }
+}
+
+// ---- migration
+// -----------------------------------------------------------------------------------
+
+void InodeStore::for_each(const std::function<void(const InodeView&)>& visit) {
+    for (auto& shard : identities_->shards()) {
+        const std::lock_guard lock{shard.mutex};
+        shard.for_each([&visit](const Inode& inode) {
+            if (const auto references = inode.lookup_count.load(); references != 0) {
+                visit({inode.id,
+                       references,
+                       {inode.parent, inode.name_view()},
+                       inode.type,
+                       inode.identity,
+                       inode.handle});
+            }
+        });
+    }
+}
+
+void InodeStore::raise_next_id(NodeId id) {
+    const auto wanted = static_cast<std::uint64_t>(id);
+    auto next = next_id_.load();
+    while (next < wanted && !next_id_.compare_exchange_weak(next, wanted)) {
+    }
+}
+
+void InodeStore::set_root_lookup_count(std::uint64_t count) {
+    root_->lookup_count.store(std::max<std::uint64_t>(count, 1));
+}
+
+Outcome<InodeRef> InodeStore::add_restored(std::unique_ptr<Inode> record, const FilePlace& place) {
+    const auto id = record->id;
+    if (id == NodeId{} || find(id)) {
+        if (record->handle) {
+            mounts_.release(record->identity.mount);
+        }
+        return Errno{id == NodeId{} ? EINVAL : EEXIST};
+    }
+    auto& inode = *record.release();
+    inode.state.enter();
+    auto& shard = identities_->shard(ByIdentityTraits::hash(inode));
+    const std::lock_guard lock{shard.mutex};
+    shard.insert(&inode);
+    if (!place.name.empty()) {
+        place_locked(inode, place);
+    }
+    add_to_id_table(inode);
+    size_.fetch_add(1, std::memory_order_relaxed);
+    return InodeRef{*this, inode};
+}
+
+Outcome<InodeRef> InodeStore::restore(NodeId id,
+                                      std::uint64_t lookup_count,
+                                      UniqueFd fd,
+                                      const struct statx& status,
+                                      const FilePlace& place) {
+    HostFileHandle handle;
+    if (const int error = find_handle(fd.get(), status, handle); error != 0) {
+        return Errno{-error};
+    }
+    auto record = std::make_unique<Inode>(id, HostIdentity::of(status), status.stx_mode, handle);
+    record->lookup_count = lookup_count;
+    VFSKIT_TRY_ASSIGN(auto inode, add_restored(std::move(record), place));
+    raise_next_id(NodeId{static_cast<std::uint64_t>(id) + 1});
+    keep_fd(inode, std::move(fd), place);
+    return inode;
+}
+
+Outcome<void> InodeStore::restore_lost(NodeId id, std::uint64_t lookup_count) {
+    auto record = std::make_unique<Inode>(id, HostIdentity{}, mode_t{0}, HostFileHandle{});
+    record->lookup_count = lookup_count;
+    VFSKIT_TRY_ASSIGN(const auto inode, add_restored(std::move(record), {}));
+    raise_next_id(NodeId{static_cast<std::uint64_t>(id) + 1});
+    return {};
+}
+
+} // namespace vfskit::passthrough
