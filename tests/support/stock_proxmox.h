@@ -46,6 +46,7 @@ public:
         }
         change(sections);
         base::ReplaceOptions options;
+        options.sync = false;
         options.temp_suffix = fmt::format(".tmp.{}", ::getpid());
         return base::replace_file(path, format(sections), options);
     }
