@@ -51,6 +51,17 @@ std::string whole_domain(const Filesystem& filesystem, const std::string& input)
     return patched ? patched->xml : patched.error().describe();
 }
 
+/// True for what the installed grammar is old enough to refuse rightly: Debian 12's 9.0 does not
+/// know the elements of later releases.
+bool is_newer_than_grammar(LibvirtVersion version) {
+    constexpr std::size_t max_grammar = std::size_t{4} << 20;
+    const auto grammar =
+        base::read_file(std::string{default_schema_dir} + "/domaincommon.rng", max_grammar);
+    EXPECT_TRUE(grammar) << grammar.error().describe();
+    return version >= known_since(LibvirtFeature::openfiles) && grammar &&
+           grammar->find("openfiles") == std::string::npos;
+}
+
 /// The filesystem by itself and in a whole domain.
 void compare_filesystem(const std::string& name,
                         const Filesystem& filesystem,
@@ -62,7 +73,7 @@ void compare_filesystem(const std::string& name,
     const std::string text = filesystem_xml(filesystem);
     compare_with_golden(fmt::format("domain/filesystem-{}-{}.xml", to_string(version), name), text);
     const auto grammatical = validate_domain_fragment(text, Fragment::filesystem);
-    EXPECT_TRUE(grammatical) << grammatical.error().describe();
+    EXPECT_EQ(grammatical.has_value(), !is_newer_than_grammar(version)) << text;
 
     PatchRequest request;
     request.put.push_back({"media", filesystem});
@@ -71,7 +82,7 @@ void compare_filesystem(const std::string& name,
     compare_with_golden(fmt::format("domain/domain-{}-{}.xml", to_string(version), name),
                         patched->xml);
     const auto whole = validate_domain_xml(patched->xml);
-    EXPECT_TRUE(whole) << whole.error().describe();
+    EXPECT_EQ(whole.has_value(), !is_newer_than_grammar(version)) << patched->xml;
 }
 
 /// A domain that we refuse: written without our judgement.
@@ -345,10 +356,22 @@ TEST(GoldenRefused, Long9pTagAtStart) {
 TEST(GoldenRefused, MissingDirectoryAtStart) {
     auto filesystem = managed_sample();
     daemon_of(filesystem).source_dir = "/nonexistent/vfskit";
+    // libvirt looks for the daemon first; the system test puts one there.
+    daemon_of(filesystem).binary_path = "/run/vfskit/virtiofsd";
     Target target = target_of(bookworm);
     target.is_directory = [](const std::string&) { return false; };
 
     compare_refused("start", "missing-directory", filesystem, target, shared_memory);
+}
+
+TEST(GoldenRefused, LockOfTheRustDaemonAtStart) {
+    auto filesystem = managed_sample();
+    daemon_of(filesystem).source_dir = "/usr";
+    daemon_of(filesystem).binary_path = "/run/vfskit/virtiofsd";
+    daemon_of(filesystem).flock = true;
+
+    // libvirt 9.0 still writes the C daemon's options and leaves it to the daemon to refuse them.
+    compare_refused("start", "lock", filesystem, target_of(trixie), shared_memory);
 }
 
 TEST(GoldenGuest, Fstab) {
