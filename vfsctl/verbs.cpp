@@ -6,6 +6,9 @@
 #include "vfsctl/cmd/completion.h"
 #include "vfsctl/cmd/daemon_command.h"
 #include "vfsctl/cmd/mapping_add.h"
+#include "vfsctl/cmd/mapping_doctor.h"
+#include "vfsctl/cmd/mapping_export.h"
+#include "vfsctl/cmd/mapping_import.h"
 #include "vfsctl/cmd/mapping_list.h"
 #include "vfsctl/cmd/mapping_remove.h"
 #include "vfsctl/cmd/mapping_set.h"
@@ -21,6 +24,9 @@ VerbTable all_verbs() {
                     completion_verb(),
                     daemon_command_verb(),
                     mapping_add_verb(),
+                    mapping_doctor_verb(),
+                    mapping_export_verb(),
+                    mapping_import_verb(),
                     mapping_list_verb(),
                     mapping_remove_verb(),
                     mapping_set_verb(),

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/mapping_remove.h"
 
-#include <fmt/format.h>
-
-#include <cerrno>
+#include "vfsctl/cmd/mapping_use.h"
 
 namespace vfskit::vfsctl {
 
@@ -41,6 +39,9 @@ Result<ExitCode> run_mapping_remove(const MappingRemoveOptions& options, Service
     return write_mappings(services,
                           options.write,
                           [&](const store::Snapshot& snapshot) -> Result<std::vector<store::Edit>> {
+                              if (!options.force) {
+                                  VFSKIT_TRY(require_unused(services.store_url, options.ids));
+                              }
                               std::vector<store::Edit> edits;
                               for (const auto& id : options.ids) {
                                   VFSKIT_TRY(require_mapping(snapshot, id, services.store_url));
