@@ -45,6 +45,10 @@ bool is_directory(const std::string& path) {
     return std::filesystem::is_directory(path, unreadable);
 }
 
+bool is_executable(const std::string& path) {
+    return ::access(path.c_str(), X_OK) == 0;
+}
+
 vfsctl::Environment this_process() {
     return {.out = std::cout,
             .err = std::cerr,
@@ -57,7 +61,8 @@ vfsctl::Environment this_process() {
             .variable = environment_variable,
             .open_store = store::open_store,
             .run_process = share::run_daemon_query,
-            .is_directory = is_directory};
+            .is_directory = is_directory,
+            .is_executable = is_executable};
 }
 
 } // namespace

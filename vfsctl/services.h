@@ -37,6 +37,7 @@ struct Environment {
     std::function<Result<std::unique_ptr<store::MappingStore>>(std::string_view url)> open_store;
     share::ProcessRunner run_process;
     std::function<bool(const std::string&)> is_directory;
+    std::function<bool(const std::string&)> is_executable;
 };
 
 /// What a verb gets: the world and the global options.

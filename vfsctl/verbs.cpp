@@ -5,6 +5,11 @@
 #include "vfsctl/cmd/complete_words.h"
 #include "vfsctl/cmd/completion.h"
 #include "vfsctl/cmd/daemon_command.h"
+#include "vfsctl/cmd/guest_cloud_init.h"
+#include "vfsctl/cmd/guest_dracut.h"
+#include "vfsctl/cmd/guest_fstab.h"
+#include "vfsctl/cmd/guest_kubevirt.h"
+#include "vfsctl/cmd/guest_systemd.h"
 #include "vfsctl/cmd/mapping_add.h"
 #include "vfsctl/cmd/mapping_doctor.h"
 #include "vfsctl/cmd/mapping_export.h"
@@ -13,29 +18,31 @@
 #include "vfsctl/cmd/mapping_remove.h"
 #include "vfsctl/cmd/mapping_set.h"
 #include "vfsctl/cmd/mapping_show.h"
+#include "vfsctl/cmd/qemu_args.h"
+#include "vfsctl/cmd/xml_filesystem.h"
+#include "vfsctl/cmd/xml_memory.h"
+#include "vfsctl/cmd/xml_patch.h"
 
 namespace vfskit::vfsctl {
 
 VerbTable all_verbs() {
     return {.verbs =
                 {
-                    complete_tree_verb(),
-                    complete_words_verb(),
-                    completion_verb(),
-                    daemon_command_verb(),
-                    mapping_add_verb(),
-                    mapping_doctor_verb(),
-                    mapping_export_verb(),
-                    mapping_import_verb(),
-                    mapping_list_verb(),
-                    mapping_remove_verb(),
-                    mapping_set_verb(),
-                    mapping_show_verb(),
+                    complete_tree_verb(),  complete_words_verb(),   completion_verb(),
+                    daemon_command_verb(), guest_cloud_init_verb(), guest_dracut_verb(),
+                    guest_fstab_verb(),    guest_kubevirt_verb(),   guest_systemd_verb(),
+                    mapping_add_verb(),    mapping_doctor_verb(),   mapping_export_verb(),
+                    mapping_import_verb(), mapping_list_verb(),     mapping_remove_verb(),
+                    mapping_set_verb(),    mapping_show_verb(),     qemu_args_verb(),
+                    xml_filesystem_verb(), xml_memory_verb(),       xml_patch_verb(),
                 },
             .groups = {
                 {"completion", "Print the completion script of a shell"},
                 {"daemon", "virtiofsd's command line"},
+                {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},
+                {"qemu", "QEMU's arguments"},
+                {"xml", "libvirt domain XML"},
             }};
 }
 

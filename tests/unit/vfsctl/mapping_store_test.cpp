@@ -3,10 +3,10 @@
 #include "tests/support/temp_dir.h"
 #include "tests/unit/vfsctl/program_under_test.h"
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 namespace vfskit {
 namespace {

@@ -33,7 +33,8 @@ public:
                       .run_process = [](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
                           return Error{ENOENT, "There is no " + spec.program};
                       },
-                      .is_directory = [](const std::string&) { return true; }} {}
+                      .is_directory = [](const std::string&) { return true; },
+                      .is_executable = [](const std::string&) { return true; }} {}
 
     vfsctl::ExitCode run(const std::vector<std::string>& words) {
         out_.str("");

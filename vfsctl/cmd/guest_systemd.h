@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "vfsctl/cli/verb.h"
+#include "vfsctl/cmd/guest_mounts.h"
+
+namespace vfskit::vfsctl {
+
+Verb guest_systemd_verb();
+Result<ExitCode> run_guest_systemd(const GuestMountOptions& options, Services& services);
+
+} // namespace vfskit::vfsctl
