@@ -94,6 +94,7 @@ public:
     void submit();
 
     [[nodiscard]] std::optional<UsedEntry> take_used();
+    [[nodiscard]] bool has_used() const { return used_index() != next_used_; }
     /// Waits for the call fd; asks for a call first. Nothing at the end of `timeout`.
     [[nodiscard]] std::optional<UsedEntry>
     wait_used(std::chrono::milliseconds timeout = std::chrono::seconds{10});

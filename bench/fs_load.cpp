@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fast is a virtiofs daemon, beside another one and beside the bare system calls? Plays QEMU
+// and the guest's driver itself, so that neither's cost is in the numbers. Runs the daemons in turn
+// within each workload, on one directory.
+#include "bench/fs_workloads.h"
+
+#include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+namespace {
+
+using namespace vfskit::bench;
+
+struct Options {
+    std::string ours;
+    std::string peer;
+    std::vector<std::string> ours_args;
+    std::vector<std::string> peer_args;
+    std::string dir;
+    std::vector<std::string> workloads;
+    std::string wait = "poll";
+    double seconds = 2;
+    GuestOptions guest;
+};
+
+/// A daemon on a socket of its own, ended with this object.
+class Daemon {
+public:
+    Daemon(const std::string& program,
+           const std::vector<std::string>& args,
+           const std::string& socket_path,
+           const std::string& shared_dir)
+        : socket_path_{socket_path} {
+        ::unlink(socket_path.c_str());
+        std::vector<std::string> all{
+            program, "--socket-path=" + socket_path, "--shared-dir=" + shared_dir};
+        all.insert(all.end(), args.begin(), args.end());
+        std::vector<char*> argv;
+        for (std::string& arg : all) {
+            argv.push_back(arg.data());
+        }
+        argv.push_back(nullptr);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+            const int log =
+                ::open((socket_path + ".log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            ::dup2(log, STDOUT_FILENO);
+            ::dup2(log, STDERR_FILENO);
+            ::execvp(argv[0], argv.data());
+            ::_exit(127);
+        }
+    }
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+    // The front-end has left by now: a daemon ends by itself. One that does not is told to.
+    ~Daemon() {
+        for (int i = 0; i < 200; ++i) {
+            if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+                return;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        }
+        ::kill(pid_, SIGTERM);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+    [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
+
+private:
+    std::string socket_path_;
+    pid_t pid_ = -1;
+};
+
+std::string cpu_model() {
+    std::ifstream info{"/proc/cpuinfo"};
+    std::string line;
+    while (std::getline(info, line)) {
+        if (line.rfind("model name", 0) == 0) {
+            return line.substr(line.find(':') + 2);
+        }
+    }
+    return "unknown CPU";
+}
+
+std::string version_of(const std::string& program) {
+    std::string version = "unknown version";
+    FILE* pipe = ::popen(fmt::format("'{}' --version 2>&1", program).c_str(), "r");
+    if (pipe != nullptr) {
+        std::array<char, 128> line{};
+        if (std::fgets(line.data(), line.size(), pipe) != nullptr) {
+            version = line.data();
+            version.erase(version.find_last_not_of('\n') + 1);
+        }
+        ::pclose(pipe);
+    }
+    return version;
+}
+
+void print_machine(const Options& options) {
+    utsname system{};
+    ::uname(&system);
+    fmt::print("{} CPUs, {}, Linux {}\n",
+               std::thread::hardware_concurrency(),
+               cpu_model(),
+               system.release);
+    fmt::print("queues {}, depth {}, waiting by {}, {} s each, in {}\n",
+               options.guest.queues,
+               options.guest.depth,
+               options.wait,
+               options.seconds,
+               options.dir);
+    for (const std::string& program : {options.ours, options.peer}) {
+        if (!program.empty()) {
+            fmt::print("{}: {}\n", program, version_of(program));
+        }
+    }
+}
+
+std::string human(double rate) {
+    return rate >= 1e6   ? fmt::format("{:.2f} M/s", rate / 1e6)
+           : rate >= 1e3 ? fmt::format("{:.1f} k/s", rate / 1e3)
+                         : fmt::format("{:.0f} /s", rate);
+}
+
+// A daemon for each measurement: what one workload left in its tables does not burden the next.
+double measure(const Options& options,
+               const Subject& subject,
+               const std::string& program,
+               const std::vector<std::string>& args) {
+    if (program.empty()) {
+        return 0;
+    }
+    const Daemon daemon{program, args, options.dir + ".sock", options.dir};
+    FuseGuest guest{daemon.socket_path(), options.guest};
+    const Workload workload = subject.make(guest);
+    static_cast<void>(guest.run(workload, options.seconds / 10)); // warm
+    return guest.run(workload, options.seconds);
+}
+
+bool is_wanted(const Options& options, const Subject& subject) {
+    return options.workloads.empty() ||
+           std::find(options.workloads.begin(), options.workloads.end(), subject.name) !=
+               options.workloads.end();
+}
+
+void run(const Options& options) {
+    print_machine(options);
+    const Tree tree{options.dir};
+    make_tree(tree);
+    fmt::print("{:<22} {:>12} {:>12} {:>12} {:>10} {:>10}\n",
+               "workload",
+               "floor",
+               "ours",
+               "peer",
+               "ours/peer",
+               "ours/floor");
+    for (const Subject& subject : make_subjects(tree)) {
+        if (!is_wanted(options, subject)) {
+            continue;
+        }
+        const double floor = run_floor(subject, options.seconds / 4);
+        const double ours = measure(options, subject, options.ours, options.ours_args);
+        const double peer = measure(options, subject, options.peer, options.peer_args);
+        fmt::print("{:<22} {:>12} {:>12} {:>12} {:>10} {:>10.2f}\n",
+                   subject.name,
+                   human(floor),
+                   human(ours),
+                   peer > 0 ? human(peer) : "-",
+                   peer > 0 ? fmt::format("{:.2f}", ours / peer) : "-",
+                   ours / floor);
+        std::fflush(stdout);
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    Options options;
+    CLI::App app{"Measures a virtiofs daemon beside another one and beside bare system calls"};
+    app.add_option("--ours", options.ours, "The daemon to measure")->required();
+    app.add_option("--peer", options.peer, "Another daemon to compare with");
+    app.add_option(
+        "--ours-arg", options.ours_args, "Further argument of ours (--ours-arg=--xattr)");
+    app.add_option("--peer-arg", options.peer_args, "Further argument of the other");
+    app.add_option("--dir", options.dir, "Directory to share; made if missing, files stay")
+        ->required();
+    app.add_option("--queues", options.guest.queues, "Request queues")->check(CLI::Range(1, 64));
+    app.add_option("--depth", options.guest.depth, "Requests in flight per queue")
+        ->check(CLI::Range(1, 128));
+    app.add_option("--wait", options.wait, "How the guest waits for replies")
+        ->check(CLI::IsMember({"poll", "event"}));
+    app.add_option("--seconds", options.seconds, "Duration of each measurement");
+    app.add_option("--workload", options.workloads, "Only these (repeatable)");
+    CLI11_PARSE(app, argc, argv);
+    options.guest.wait = options.wait == "poll" ? WaitMode::poll : WaitMode::event;
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        run(options);
+    } catch (const std::exception& error) {
+        std::cerr << "fs_load: " << error.what() << "; see " << options.dir << ".sock.log\n";
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

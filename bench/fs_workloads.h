@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What fs_load measures: each workload as requests to a daemon, and as the bare system calls that a
+// daemon cannot do without.
+#pragma once
+
+#include "bench/fuse_guest.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace vfskit::bench {
+
+/// The files in the shared directory that the workloads use.
+struct Tree {
+    std::string root;
+    unsigned files = 1000;                ///< root/files/f0 …
+    std::uint64_t data_bytes = 64U << 20; ///< size of root/data
+};
+/// Makes the files. Throws on an error.
+void make_tree(const Tree& tree);
+
+struct Subject {
+    std::string name;
+    const char* unit;
+    /// Prepares the guest and gives the workload.
+    std::function<Workload(FuseGuest&)> make;
+    /// One round of bare system calls; answers how many operations it was.
+    std::function<std::uint64_t()> floor;
+};
+std::vector<Subject> make_subjects(const Tree& tree);
+
+/// Rounds of `floor` for `seconds` on this thread. Operations per second.
+double run_floor(const Subject& subject, double seconds);
+
+} // namespace vfskit::bench

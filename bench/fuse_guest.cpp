@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/fuse_guest.h"
+
+#include <fmt/core.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+namespace vfskit::bench {
+namespace {
+
+using namespace fuse::wire;
+using virtio::to_integer;
+
+constexpr std::uint16_t ring_size = 128;
+constexpr std::size_t small_area = 4096;
+constexpr std::uint32_t page = 4096;
+
+// Guests send data in single pages.
+std::size_t table_entries(std::uint32_t data_size) {
+    return 8 + data_size / page;
+}
+
+std::size_t place_bytes(std::uint32_t data_size) {
+    return data_size + 4 * small_area + table_entries(data_size) * sizeof(virtio::VirtqDesc) + page;
+}
+
+std::size_t ram_bytes(const GuestOptions& options) {
+    const std::size_t places = std::size_t{options.queues} * options.depth;
+    return (places * place_bytes(options.data_size) + (options.queues + 1) * std::size_t{65536} +
+            0xfffff) &
+           ~std::size_t{0xfffff};
+}
+
+// Descriptors behind one another in an indirect table.
+class TableWriter {
+public:
+    explicit TableWriter(virtio::VirtqDesc* table) : table_{table} {}
+    void add(virtio::GuestAddress address, std::uint32_t length, bool is_writable) {
+        std::uint64_t at = to_integer(address);
+        while (length > 0) {
+            const std::uint32_t part = std::min(length, page);
+            const auto flags = static_cast<std::uint16_t>(
+                virtio::VIRTQ_DESC_F_NEXT | (is_writable ? virtio::VIRTQ_DESC_F_WRITE : 0));
+            table_[count_] = {at, part, flags, static_cast<std::uint16_t>(count_ + 1)};
+            ++count_;
+            at += part;
+            length -= part;
+        }
+    }
+    std::uint32_t finish() {
+        table_[count_ - 1].flags &= static_cast<std::uint16_t>(~virtio::VIRTQ_DESC_F_NEXT);
+        return static_cast<std::uint32_t>(count_ * sizeof(virtio::VirtqDesc));
+    }
+
+private:
+    virtio::VirtqDesc* table_;
+    std::size_t count_ = 0;
+};
+
+void require(const Reply& reply, const char* what) {
+    if (reply.error != 0) {
+        throw std::runtime_error{fmt::format("{} failed: {}", what, std::strerror(-reply.error))};
+    }
+}
+
+} // namespace
+
+FuseGuest::FuseGuest(const std::string& socket_path, const GuestOptions& options)
+    : options_{options}, ram_{std::make_unique<test::GuestRam>(ram_bytes(options))},
+      frontend_{test::FakeFrontend::connect(socket_path)} {
+    constexpr virtio::RingFeatures features{true, true};
+    frontend_.negotiate();
+    const std::uint64_t offered = frontend_.get(vhost_user::VHOST_USER_GET_QUEUE_NUM);
+    options_.queues = static_cast<unsigned>(std::min<std::uint64_t>(options_.queues, offered - 1));
+    options_.depth = std::min<unsigned>(options_.depth, ring_size);
+    if (frontend_.add_region(*ram_) != 0) {
+        throw std::runtime_error{"the daemon refused the guest's memory"};
+    }
+    hiprio_ = std::make_unique<test::FakeQueue>(*ram_, ring_size, features);
+    frontend_.start_queue(0, *hiprio_);
+    for (unsigned q = 0; q < options_.queues; ++q) {
+        Queue& queue = queues_.emplace_back();
+        queue.ring = std::make_unique<test::FakeQueue>(*ram_, ring_size, features);
+        for (unsigned i = 0; i < options_.depth; ++i) {
+            Place& place = queue.places.emplace_back();
+            place.header = ram_->allocate(small_area, small_area);
+            place.body = ram_->allocate(small_area, small_area);
+            place.reply = ram_->allocate(small_area, small_area);
+            place.data = ram_->allocate(options_.data_size, page);
+            place.table =
+                ram_->allocate(table_entries(options_.data_size) * sizeof(virtio::VirtqDesc));
+            place.slot.queue = q;
+            place.slot.number = i;
+            place.slot.body = ram_->host(place.body);
+            place.slot.data = ram_->host(place.data);
+        }
+        frontend_.start_queue(static_cast<std::uint16_t>(q + 1), *queue.ring);
+    }
+    init();
+}
+
+void FuseGuest::init() {
+    const Reply reply = call([](Slot& slot, Request& request) {
+        InitIn in{};
+        in.major = FUSE_KERNEL_VERSION;
+        in.minor = 38;
+        in.max_readahead = 1U << 20;
+        const std::uint64_t flags = FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_INIT_EXT |
+                                    FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO;
+        in.flags = static_cast<std::uint32_t>(flags);
+        request.opcode = Opcode::FUSE_INIT;
+        request.nodeid = 0;
+        request.body_size = slot.put(in);
+        request.reply_size = sizeof(InitOut);
+    });
+    require(reply, "FUSE_INIT");
+    InitOut out{};
+    std::memcpy(&out, reply.body, sizeof out);
+    max_write_ = out.max_write;
+}
+
+void FuseGuest::prepare(Queue& queue, Place& place) {
+    const Request& request = place.request;
+    InHeader header{};
+    header.len = static_cast<std::uint32_t>(sizeof header) + request.body_size + request.data_in;
+    header.opcode = static_cast<std::uint32_t>(request.opcode);
+    header.unique = unique_ + place.slot.number;
+    header.nodeid = request.nodeid;
+    std::memcpy(ram_->host(place.header), &header, sizeof header);
+    TableWriter table{&ram_->at<virtio::VirtqDesc>(place.table)};
+    table.add(place.header, sizeof header, false);
+    table.add(place.body, request.body_size, false);
+    table.add(place.data, request.data_in, false);
+    table.add(place.reply, sizeof(OutHeader), true);
+    table.add(virtio::GuestAddress{to_integer(place.reply) + sizeof(OutHeader)},
+              request.reply_size,
+              true);
+    table.add(place.data, request.data_out, true);
+    const auto head = static_cast<std::uint16_t>(place.slot.number);
+    queue.ring->descriptor(head) = {
+        to_integer(place.table), table.finish(), virtio::VIRTQ_DESC_F_INDIRECT, 0};
+    queue.ring->offer(head);
+    place.is_busy = true;
+}
+
+Reply FuseGuest::reply_of(const Place& place, std::uint32_t written) const {
+    OutHeader header{};
+    const std::byte* bytes = ram_->host(place.reply);
+    std::memcpy(&header, bytes, sizeof header);
+    const std::uint32_t fixed = sizeof header + place.request.reply_size;
+    if (written < sizeof header) {
+        throw std::runtime_error{"the daemon sent a reply without a header"};
+    }
+    return {header.error,
+            bytes + sizeof header,
+            place.slot.data,
+            written > fixed ? written - fixed : 0};
+}
+
+Reply FuseGuest::call(const std::function<void(Slot&, Request&)>& fill) {
+    Queue& queue = queues_.front();
+    Place& place = queue.places.front();
+    place.request = {};
+    fill(place.slot, place.request);
+    prepare(queue, place);
+    queue.ring->submit();
+    const auto used = queue.ring->wait_used();
+    if (!used) {
+        throw std::runtime_error{"the daemon does not answer"};
+    }
+    place.is_busy = false;
+    return reply_of(place, used->written);
+}
+
+std::uint64_t FuseGuest::lookup(std::uint64_t parent, const std::string& name) {
+    const Reply reply = call([&](Slot& slot, Request& request) {
+        request.opcode = Opcode::FUSE_LOOKUP;
+        request.nodeid = parent;
+        request.body_size = slot.put_name(name);
+        request.reply_size = sizeof(EntryOut);
+    });
+    require(reply, "FUSE_LOOKUP");
+    EntryOut entry{};
+    std::memcpy(&entry, reply.body, sizeof entry);
+    return entry.nodeid;
+}
+
+std::uint64_t FuseGuest::open(std::uint64_t nodeid, std::uint32_t flags) {
+    const Reply reply = call([&](Slot& slot, Request& request) {
+        request.opcode = Opcode::FUSE_OPEN;
+        request.nodeid = nodeid;
+        request.body_size = slot.put(OpenIn{flags, 0});
+        request.reply_size = sizeof(OpenOut);
+    });
+    require(reply, "FUSE_OPEN");
+    OpenOut out{};
+    std::memcpy(&out, reply.body, sizeof out);
+    return out.fh;
+}
+
+std::uint64_t FuseGuest::open_dir(std::uint64_t nodeid) {
+    const Reply reply = call([&](Slot& slot, Request& request) {
+        request.opcode = Opcode::FUSE_OPENDIR;
+        request.nodeid = nodeid;
+        request.body_size = slot.put(OpenIn{0, 0});
+        request.reply_size = sizeof(OpenOut);
+    });
+    // A daemon with NO_OPENDIR_SUPPORT answers ENOSYS: then handle 0 does.
+    if (reply.error == -ENOSYS) {
+        return 0;
+    }
+    require(reply, "FUSE_OPENDIR");
+    OpenOut out{};
+    std::memcpy(&out, reply.body, sizeof out);
+    return out.fh;
+}
+
+void FuseGuest::wait(Queue& queue) const {
+    if (options_.wait == WaitMode::poll) {
+        return;
+    }
+    pollfd waited{queue.ring->call_fd(), POLLIN, 0};
+    ::poll(&waited, 1, 1000);
+    static_cast<void>(queue.ring->take_calls());
+}
+
+std::uint64_t
+FuseGuest::run_queue(Queue& queue, const Workload& workload, const std::atomic<bool>& ends) {
+    std::uint64_t finished = 0;
+    std::size_t in_flight = 0;
+    const auto start = [&](Place& place) {
+        place.request = {};
+        workload.next(place.slot, place.request);
+        prepare(queue, place);
+        ++in_flight;
+    };
+    if (options_.wait == WaitMode::poll) {
+        queue.ring->refuse_calls();
+    }
+    for (Place& place : queue.places) {
+        start(place);
+    }
+    queue.ring->submit();
+    while (in_flight > 0) {
+        bool has_new = false;
+        while (const auto used = queue.ring->take_used()) {
+            Place& place = queue.places.at(used->head);
+            place.is_busy = false;
+            --in_flight;
+            finished += workload.done(place.slot, reply_of(place, used->written));
+            // A cycle of several steps is brought to its end, so that nothing stays open.
+            if (!ends || place.slot.step != 0) {
+                start(place);
+                has_new = true;
+            }
+        }
+        if (has_new) {
+            queue.ring->submit();
+        }
+        if (options_.wait == WaitMode::poll) {
+            queue.ring->refuse_calls();
+            continue;
+        }
+        queue.ring->ask_for_call();
+        if (in_flight > 0 && !queue.ring->has_used()) {
+            wait(queue);
+        }
+    }
+    return finished;
+}
+
+double FuseGuest::run(const Workload& workload, double seconds) {
+    std::atomic<bool> ends{false};
+    std::atomic<std::uint64_t> finished{0};
+    std::vector<std::thread> threads;
+    std::string failure;
+    const auto start = std::chrono::steady_clock::now();
+    for (Queue& queue : queues_) {
+        for (Place& place : queue.places) {
+            place.slot.step = 0;
+            place.slot.counter = 0;
+        }
+        threads.emplace_back([&] {
+            try {
+                finished += run_queue(queue, workload, ends);
+            } catch (const std::exception& error) {
+                failure = error.what();
+            }
+        });
+    }
+    std::this_thread::sleep_for(std::chrono::duration<double>{seconds});
+    ends = true;
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    if (!failure.empty()) {
+        throw std::runtime_error{workload.name + ": " + failure};
+    }
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return static_cast<double>(finished) / elapsed.count();
+}
+
+} // namespace vfskit::bench
