@@ -193,12 +193,16 @@ class Guest:
 
     def __init__(self, shares: list[Share], *, memory: int = 512, cpus: int = 2,
                  extra: dict[str, str] | None = None, incoming: str | None = None,
-                 accel: str | None = None, image: pathlib.Path | None = None, boot: bool = True):
+                 accel: str | None = None, image: pathlib.Path | None = None, boot: bool = True,
+                 reboots: bool = False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-guest-'))
         self.image = image or make_initramfs(self.directory, extra or {})
         self.buffer = b''
         self.shell = None
         command = self._command(shares, memory, cpus, accel or pick_accel(), incoming)
+        command.append('-no-shutdown' if incoming else '-no-reboot')
+        if reboots:
+            command.remove('-no-reboot')
         self.qemu_log = open(self.directory / 'qemu.log', 'wb')
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.qemu_log,
                                         stderr=self.qemu_log)
@@ -222,7 +226,7 @@ class Guest:
             '-qmp', f'unix:{self.directory}/qmp,server=on,wait=off',
             '-serial', f'file:{self.directory}/console',
             '-chardev', f'socket,id=shell,path={self.directory}/shell,server=on,wait=off',
-            '-serial', 'chardev:shell', '-no-reboot' if incoming is None else '-no-shutdown',
+            '-serial', 'chardev:shell',
         ]
         for number, share in enumerate(shares):
             command += [
@@ -264,6 +268,11 @@ class Guest:
         if check and status != 0:
             raise GuestError(f'{script!r} ended with {status} in the guest:\n{output}\n{self.report()}')
         return output
+
+    def reboot(self):
+        """Resets the machine under the guest's feet and waits until it is up again."""
+        self.qmp.execute('system_reset')
+        self._read_until(b'@@ready\n', BOOT_TIMEOUT)
 
     def report(self) -> str:
         lines = []

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every POSIX behaviour that holds on the host's filesystem holds in a guest on a share of it.
+
+The suite runs directly on the host, then in a guest for each way to start the daemon, then on upstream's
+daemon for comparison (its differences are printed, they do not count).
+Needs: root, QEMU, a filesystem with xattrs below /var/tmp.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import vm
+
+SUITE = os.environ['VFSKIT_POSIX_SUITE']
+OURS = os.environ['VFSKIT_VIRTIOFSD']
+
+# What an operator may choose, each with what could go wrong only there. Security xattrs need a capability.
+MODES = {
+    'default': [],
+    'no file handles': ['--inode-file-handles=never'],
+    'few descriptors': ['--inode-fd-budget=64'],
+    'cache always': ['--cache=always'],
+    'cache never': ['--cache=never', '--allow-mmap'],
+    'cache metadata': ['--cache=metadata', '--allow-mmap'],
+    'writeback': ['--writeback', '--cache=always'],
+    'chroot': ['--sandbox=chroot'],
+    'no sandbox': ['--sandbox=none'],
+    'thread pool': ['--thread-pool-size=4'],
+    'host locks': ['--posix-lock', '--flock'],
+    'acl and killpriv': ['--posix-acl', '--killpriv-v2'],
+}
+
+
+def parse(output: str) -> dict[str, str]:
+    """Case name -> "" (held) or what was wrong."""
+    results = {}
+    for line in output.splitlines():
+        if line.startswith('ok '):
+            results[line[3:].strip()] = ''
+        elif line.startswith('FAIL '):
+            name, _, reason = line[5:].partition(':')
+            results[name] = reason.strip()
+    return results
+
+
+def on_host(directory: str) -> dict[str, str]:
+    done = subprocess.run([SUITE, directory], capture_output=True, text=True, check=False)
+    return parse(done.stdout)
+
+
+def in_guest(binary: str, directory: str, options: list[str], queues: int = 1) -> dict[str, str]:
+    with vm.Daemon(binary, directory, '--xattr', '--modcaps=+sys_admin', *options) as daemon, \
+            vm.Guest([vm.Share('share', daemon.socket, queues)], extra={'/bin/posix_suite': SUITE}) as guest:
+        guest.run('mount -t virtiofs share /mnt')
+        results = parse(guest.run('posix_suite /mnt', timeout=240, check=False))
+        guest.run('umount /mnt')
+        if daemon.process.poll() is not None:
+            results['daemon lived'] = f'it ended: {daemon.log_text()}'
+    return results
+
+
+def differences(host: dict[str, str], guest: dict[str, str]) -> list[str]:
+    faults = [f'{name}: not run in the guest' for name in host if name not in guest]
+    faults += [f'{name}: {reason}' for name, reason in guest.items() if reason and not host.get(name)]
+    return faults
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(dir='/var/tmp', prefix='vfskit-posix-') as directory:
+        host = on_host(directory)
+        broken = [name for name, reason in host.items() if reason]
+        if len(host) < 100 or broken:
+            print(f'the suite does not hold on the host itself: {len(host)} cases, {broken}')
+            return 1
+        failed = False
+        for title, options in MODES.items():
+            faults = differences(host, in_guest(OURS, directory, options))
+            failed |= bool(faults)
+            print(f'{title}: {len(host) - len(faults)} of {len(host)} hold', *faults, sep='\n    ', flush=True)
+        faults = differences(host, in_guest(OURS, directory, [], queues=2))
+        failed |= bool(faults)
+        print(f'two request queues: {len(host) - len(faults)} hold', *faults, sep='\n    ', flush=True)
+        faults = differences(host, in_guest(vm.peer_virtiofsd('sid'), directory, []))
+        print(f'upstream, for comparison: {len(host) - len(faults)} hold', *faults, sep='\n    ')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
