@@ -48,7 +48,7 @@ Result<ShareRoot> enter_sandbox(const SandboxRequest& request,
                                 const OutsideStep& outside,
                                 LogSink& log);
 
-/// Landlock on top, where the kernel has it (Linux 5.13; LSM enabled): nothing may be executed, and
+/// Landlock on top, where the kernel has it (Linux 5.19; LSM enabled): nothing may be executed, and
 /// no TCP port used (ABI 4) nor an abstract UNIX socket or a process outside reached (ABI 6). True
 /// if it was applied. Paths are not restricted by it: Landlock judges a file by walking up from it,
 /// and a file that was opened by its handle may have no way up.
