@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device_state/inode_tree.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace vfskit::device_state {
+
+namespace {
+
+/// Ids go up by one for each file ever met; a number from here on is not one, and adding to it
+/// would overflow.
+constexpr std::uint64_t id_limit = std::uint64_t{1} << 62U;
+
+Error wrong(std::string message) {
+    return Error{EBADMSG, std::move(message)}.with_remedy(
+        "The source's daemon sent a broken device state; check its log and version");
+}
+
+class Builder {
+public:
+    explicit Builder(const State& state) : state_{state} {
+        tree_.nodes.resize(state.inodes.size());
+    }
+
+    Result<InodeTree> build() && {
+        VFSKIT_TRY(index_ids());
+        VFSKIT_TRY(connect_paths());
+        VFSKIT_TRY(connect_places());
+        VFSKIT_TRY(take_off_references());
+        VFSKIT_TRY(sort());
+        VFSKIT_TRY(check_handles());
+        return std::move(tree_);
+    }
+
+private:
+    Result<void> index_ids() {
+        index_.reserve(state_.inodes.size());
+        for (std::size_t i = 0; i < state_.inodes.size(); ++i) {
+            const auto& inode = state_.inodes[i];
+            const auto id = static_cast<std::uint64_t>(inode.id);
+            if (id == 0 || id >= id_limit) {
+                return wrong(
+                    fmt::format("The device state has an inode with the impossible id {}", id));
+            }
+            if (!index_.emplace(id, i).second) {
+                return wrong(fmt::format("The device state has inode {} twice", id));
+            }
+            const bool is_root_location = std::holds_alternative<RootLocation>(inode.location);
+            if (is_root_location != (inode.id == NodeId::root)) {
+                return wrong(
+                    is_root_location
+                        ? fmt::format("The device state says that inode {} is the root", id)
+                        : std::string{
+                              "The device state says that the root is an inode like others"});
+            }
+        }
+        if (static_cast<std::uint64_t>(state_.next_inode) > id_limit ||
+            static_cast<std::uint64_t>(state_.next_handle) > id_limit) {
+            return wrong("The device state has no ids left to give");
+        }
+        return {};
+    }
+
+    [[nodiscard]] std::size_t find(NodeId id) const {
+        const auto found = index_.find(static_cast<std::uint64_t>(id));
+        return found == index_.end() ? InodeTree::none : found->second;
+    }
+
+    Result<void>
+    connect(std::size_t child, NodeId parent, std::string_view name, bool is_found_by_place) {
+        auto& node = tree_.nodes[child];
+        node.parent = find(parent);
+        node.name = name;
+        node.is_found_by_place = is_found_by_place;
+        if (node.parent == InodeTree::none) {
+            return wrong(fmt::format(
+                "The device state puts inode {} ('{}') into directory {}, which it does not have",
+                static_cast<std::uint64_t>(state_.inodes[child].id),
+                name,
+                static_cast<std::uint64_t>(parent)));
+        }
+        return {};
+    }
+
+    Result<void> connect_paths() {
+        for (std::size_t i = 0; i < state_.inodes.size(); ++i) {
+            if (const auto* path = std::get_if<PathLocation>(&state_.inodes[i].location)) {
+                VFSKIT_TRY(connect(i, path->parent, path->name, true));
+            }
+        }
+        return {};
+    }
+
+    Result<void> connect_places() {
+        if (!state_.trailer) {
+            return {};
+        }
+        for (const auto& place : state_.trailer->places) {
+            const auto i = find(place.id);
+            if (i == InodeTree::none || tree_.nodes[i].parent != InodeTree::none) {
+                return wrong(fmt::format("The device state has a place for inode {}, which {}",
+                                         static_cast<std::uint64_t>(place.id),
+                                         i == InodeTree::none ? "it does not have" : "has one"));
+            }
+            const auto& location = state_.inodes[i].location;
+            if (std::holds_alternative<RootLocation>(location)) {
+                return wrong("The device state has a place for the root");
+            }
+            VFSKIT_TRY(connect(
+                i, place.parent, place.name, std::holds_alternative<InvalidLocation>(location)));
+        }
+        return {};
+    }
+
+    Result<void> take_off_references() {
+        for (std::size_t i = 0; i < state_.inodes.size(); ++i) {
+            tree_.nodes[i].lookup_count = state_.inodes[i].refcount;
+        }
+        for (const auto& node : tree_.nodes) {
+            if (!node.is_found_by_place) {
+                continue;
+            }
+            if (tree_.nodes[node.parent].lookup_count-- == 0) {
+                const auto& parent = state_.inodes[node.parent];
+                return wrong(fmt::format(
+                    "The device state gives inode {} {} references, fewer than it has children",
+                    static_cast<std::uint64_t>(parent.id),
+                    parent.refcount));
+            }
+        }
+        return {};
+    }
+
+    // Parents first: each inode is put behind its ancestors, which are climbed once.
+    Result<void> sort() {
+        enum class Mark : std::uint8_t { unseen, on_way, done };
+        std::vector<Mark> marks(tree_.nodes.size(), Mark::unseen);
+        tree_.order.reserve(tree_.nodes.size());
+        std::vector<std::size_t> way;
+        for (std::size_t start = 0; start < tree_.nodes.size(); ++start) {
+            for (auto i = start; i != InodeTree::none && marks[i] != Mark::done; i = way_up(i)) {
+                if (marks[i] == Mark::on_way) {
+                    return wrong(fmt::format("The device state has inode {} below itself",
+                                             static_cast<std::uint64_t>(state_.inodes[i].id)));
+                }
+                marks[i] = Mark::on_way;
+                way.push_back(i);
+            }
+            for (; !way.empty(); way.pop_back()) {
+                marks[way.back()] = Mark::done;
+                tree_.order.push_back(way.back());
+            }
+        }
+        return {};
+    }
+    [[nodiscard]] std::size_t way_up(std::size_t i) const {
+        return tree_.nodes[i].is_found_by_place ? tree_.nodes[i].parent : InodeTree::none;
+    }
+
+    Result<void> check_handles() {
+        std::unordered_set<std::uint64_t> handles;
+        handles.reserve(state_.handles.size());
+        for (const auto& handle : state_.handles) {
+            const auto id = static_cast<std::uint64_t>(handle.id);
+            if (id >= id_limit || !handles.insert(id).second) {
+                return wrong(fmt::format(
+                    "The device state has open file {} twice, or its id is impossible", id));
+            }
+            if (find(handle.node) == InodeTree::none) {
+                return wrong(fmt::format(
+                    "The device state has open file {} of inode {}, which it does not have",
+                    id,
+                    static_cast<std::uint64_t>(handle.node)));
+            }
+        }
+        if (state_.trailer) {
+            for (const auto& flags : state_.trailer->guest_flags) {
+                if (handles.erase(static_cast<std::uint64_t>(flags.id)) == 0) {
+                    return wrong(fmt::format("The device state has flags for open file {}, which "
+                                             "it does not have, or has them twice",
+                                             static_cast<std::uint64_t>(flags.id)));
+                }
+            }
+        }
+        return {};
+    }
+
+    const State& state_;
+    InodeTree tree_;
+    std::unordered_map<std::uint64_t, std::size_t> index_;
+};
+
+} // namespace
+
+Result<InodeTree> InodeTree::make(const State& state) {
+    return Builder{state}.build();
+}
+
+} // namespace vfskit::device_state
