@@ -49,11 +49,12 @@ complete -F _vfsctl vfsctl
 constexpr std::string_view zsh_script = R"zsh(#compdef vfsctl
 _vfsctl() {
     local line word
+    integer ret=1
     local -a candidates displays suffix
     for line in "${(@f)$("${words[1]}" complete words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
         case $line in
-            :file) compset -P '--*='; _files ;;
-            :directory) compset -P '--*='; _files -/ ;;
+            :file) compset -P '--*='; _files && ret=0 ;;
+            :directory) compset -P '--*='; _files -/ && ret=0 ;;
             :nospace) suffix=(-S '') ;;
             ?*)
                 word=${line%%$'\t'*}
@@ -66,7 +67,8 @@ _vfsctl() {
                 ;;
         esac
     done
-    (( $#candidates )) && compadd $suffix -l -d displays -- $candidates
+    (( $#candidates )) && compadd $suffix -l -d displays -- $candidates && ret=0
+    return ret
 }
 if [[ $funcstack[1] == _vfsctl ]]; then
     _vfsctl "$@"

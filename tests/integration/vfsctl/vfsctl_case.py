@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private directory, a store in it and the real vfsctl, whose path is in VFSCTL."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+VFSCTL = os.environ['VFSCTL']
+sys.path.insert(0, str(ROOT / 'tests' / 'schemas'))
+
+DOMAIN = """<domain type='kvm'>
+  <name>web</name>
+  <memory unit='MiB'>512</memory>
+  <os><type>hvm</type></os>
+  <devices>
+  </devices>
+</domain>
+"""
+
+
+class VfsctlCase(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix='vfskit-test-')
+        self.addCleanup(directory.cleanup)
+        self.dir = pathlib.Path(directory.name)
+        self.store = self.dir / 'mappings.yaml'
+        self.env = {'PATH': os.environ['PATH'], 'HOME': directory.name, 'LC_ALL': 'C.UTF-8',
+                    'VFSKIT_STORE': f'yaml:{self.store}'}
+        self.env.update({key: value for key, value in os.environ.items()
+                         if key.endswith('SAN_OPTIONS')})
+
+    def run_vfsctl(self, *words, **options):
+        return subprocess.run([VFSCTL, *words], env=self.env, cwd=self.dir, text=True, timeout=60,
+                              capture_output=True, **options)
+
+    def vfsctl(self, *words, status=0, **options):
+        """Standard output of a call that ends with `status`."""
+        done = self.run_vfsctl(*words, **options)
+        self.assertEqual(done.returncode, status, f'{words}: {done.stderr}')
+        return done.stdout
+
+    def tree(self):
+        return json.loads(self.vfsctl('complete', 'tree'))
+
+    def add_media(self):
+        (self.dir / 'media').mkdir()
+        self.vfsctl('mapping', 'add', 'media', f'n1:{self.dir}/media', 'n2:/mnt/media',
+                    '--method', 'find-paths', '--description', 'Films')
