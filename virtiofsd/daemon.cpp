@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtiofsd/daemon.h"
 
+#include "core/base/text.h"
+#include "core/control/server.h"
 #include "core/fuse/session.h"
 #include "core/passthrough/passthrough_fs.h"
 #include "core/vhost_user/session.h"
@@ -16,8 +18,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <mutex>
+#include <vector>
 
 namespace vfskit::virtiofsd {
 
@@ -36,8 +41,24 @@ Result<void> check_shared_dir(const std::string& path) {
     return {};
 }
 
+namespace {
+
+Result<void> open_control(const Options& options, Entrance& entrance) {
+    if (options.control_socket) {
+        VFSKIT_TRY_ASSIGN(auto fd, control::listen_at(*options.control_socket));
+        VFSKIT_TRY_ASSIGN(auto file, RuntimeFile::open(*options.control_socket));
+        entrance.control = Listener{std::move(fd), std::move(file)};
+    }
+    return {};
+}
+
+} // namespace
+
 Result<Entrance> open_entrance(const Options& options) {
     Entrance entrance;
+    entrance.pid = ::getpid();
+    entrance.is_root = ::geteuid() == 0;
+    VFSKIT_TRY(open_control(options, entrance));
     if (options.socket_path) {
         // The lock comes first: it tells whether the socket that stands there is stale.
         VFSKIT_TRY_ASSIGN(entrance.pid_file, PidFile::create(*options.socket_path + ".pid"));
@@ -70,6 +91,9 @@ std::vector<RuntimeFile*> files_of(Entrance& entrance) {
     }
     if (entrance.pid_file) {
         files.push_back(&entrance.pid_file->file());
+    }
+    if (entrance.control && entrance.control->file) {
+        files.push_back(&*entrance.control->file);
     }
     return files;
 }
@@ -210,6 +234,15 @@ public:
         return {};
     }
 
+    /// Of the front-end that is connected; nothing when none is. From any thread.
+    [[nodiscard]] std::optional<std::vector<vhost_user::QueueStatus>> queue_status() {
+        const std::lock_guard lock{mutex_};
+        if (current_ == nullptr) {
+            return std::nullopt;
+        }
+        return current_->queue_status();
+    }
+
     void stop() {
         ::eventfd_write(stop_event_.get(), 1);
         const std::lock_guard lock{mutex_};
@@ -280,12 +313,93 @@ private:
     vhost_user::BackendSession* current_ = nullptr;
 };
 
+// Answers the control socket. Nothing here waits for the guest.
+class ControlHandlers final : public control::Handlers {
+public:
+    ControlHandlers(
+        const Options& options, pid_t pid, Server& server, fuse::Session& session, DaemonLog& log)
+        : options_{options}, pid_{pid}, server_{server}, session_{session}, log_{log} {}
+
+    control::Status status() override {
+        control::Status status;
+        status.version = base::trim(version_text());
+        status.pid = static_cast<std::uint32_t>(pid_);
+        status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - started_);
+        status.shared_dir = options_.shared_dir;
+        status.tag = options_.tag.value_or("");
+        status.log_level = control::to_string(log_.level());
+        add_gauges(status);
+        add_queues(status);
+        add_operations(status);
+        return status;
+    }
+
+    Result<void> set_log_level(LogLevel level) override {
+        log_.set_level(level);
+        return {};
+    }
+
+private:
+    void add_gauges(control::Status& status) const {
+        const auto gauges = session_.gauges();
+        status.inodes = gauges.inodes;
+        status.handles = gauges.handles;
+        status.fds = gauges.fds;
+        status.fd_budget = gauges.fd_budget;
+    }
+
+    void add_queues(control::Status& status) {
+        const auto queues = server_.queue_status();
+        status.is_connected = queues.has_value();
+        for (const auto& queue : queues.value_or(std::vector<vhost_user::QueueStatus>{})) {
+            status.queues.push_back(
+                {vhost_user::to_integer(queue.queue), queue.in_flight, queue.requests});
+        }
+    }
+
+    void add_operations(control::Status& status) const {
+        for (std::size_t bucket = 0; bucket + 1 < fuse::latency_bucket_count; ++bucket) {
+            status.latency_limits.push_back(fuse::latency_bucket_limit(bucket));
+        }
+        const auto statistics = session_.statistics();
+        status.bytes_read = statistics.bytes_read;
+        status.bytes_written = statistics.bytes_written;
+        status.unanswerable = statistics.unanswerable;
+        for (const auto& opcode : statistics.opcodes) {
+            status.operations.push_back({std::string{fuse::opcode_name(opcode.opcode)},
+                                         opcode.count,
+                                         opcode.errors,
+                                         opcode.total,
+                                         {opcode.latency.begin(), opcode.latency.end()}});
+        }
+    }
+
+    const Options& options_;
+    pid_t pid_;
+    Server& server_;
+    fuse::Session& session_;
+    DaemonLog& log_;
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+// In a user namespace, root outside appears as the overflow id; the socket's mode keeps others out.
+control::ServerOptions control_options(const Entrance& entrance) {
+    constexpr uid_t overflow_uid = 65534;
+    control::ServerOptions result;
+    if (!entrance.is_root) {
+        result.allowed_uids.push_back(overflow_uid);
+    }
+    return result;
+}
+
 } // namespace
 
 Result<int> serve(const Options& options,
                   Entrance entrance,
                   ShareRoot root,
                   std::uint64_t fd_quota,
+                  DaemonLog& daemon_log,
                   LogSink& log) {
     ::umask(0); // modes are the guest's
     VFSKIT_TRY_ASSIGN(auto fs_options, passthrough_options(options, fd_quota));
@@ -295,6 +409,14 @@ Result<int> serve(const Options& options,
                                                        std::move(fs_options)));
     fuse::Session session{*filesystem, fuse_options(options), log};
     Server server{options, entrance, session, log};
+    ControlHandlers handlers{options, entrance.pid, server, session, daemon_log};
+    std::unique_ptr<control::Server> control_server;
+    if (entrance.control) {
+        VFSKIT_TRY_ASSIGN(control_server,
+                          control::Server::start(std::move(entrance.control->fd),
+                                                 handlers,
+                                                 control_options(entrance)));
+    }
     const SignalWatcher signals{[&server] { server.stop(); },
                                 [&entrance] {
                                     for (auto* file : files_of(entrance)) {

@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/base/result.h"
+#include "virtiofsd/logging.h"
 #include "virtiofsd/options.h"
 #include "virtiofsd/runtime_files.h"
 #include "virtiofsd/sandbox.h"
@@ -14,16 +15,20 @@
 
 namespace vfskit::virtiofsd {
 
-/// The socket that front-ends connect to, with its pid file where we made the socket ourselves.
+/// What others reach the daemon by. Made before the walls close.
 struct Entrance {
-    Listener listener;
-    std::optional<PidFile> pid_file;
+    Listener listener;               ///< front-ends connect here
+    std::optional<PidFile> pid_file; ///< where we made the socket ourselves
+    std::optional<Listener> control; ///< --control-socket
+    pid_t pid = 0;                   ///< as the host sees us; inside a PID namespace we are 1
+    bool is_root = false;            ///< whether the host sees us as root
 };
 
 /// The shared directory must exist, as a directory or a regular file. ENOENT, ENOTDIR, EACCES.
 Result<void> check_shared_dir(const std::string& path);
 
-/// --socket-path, --fd or systemd's socket; none of them is EINVAL.
+/// --socket-path, --fd or systemd's socket; none of them is EINVAL. And the control socket, if one
+/// is wanted.
 Result<Entrance> open_entrance(const Options& options);
 
 /// Sandbox, then Landlock and seccomp, then capabilities. In namespace mode only the daemon's
@@ -37,6 +42,7 @@ Result<int> serve(const Options& options,
                   Entrance entrance,
                   ShareRoot root,
                   std::uint64_t fd_quota,
+                  DaemonLog& daemon_log,
                   LogSink& log);
 
 } // namespace vfskit::virtiofsd

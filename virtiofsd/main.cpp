@@ -18,7 +18,7 @@
 namespace vfskit::virtiofsd {
 namespace {
 
-Result<int> run(const Options& options, LogSink& log) {
+Result<int> run(const Options& options, DaemonLog& daemon_log, LogSink& log) {
     for (const auto& warning : options.warnings) {
         log.write(LogLevel::warn, warning);
     }
@@ -30,7 +30,7 @@ Result<int> run(const Options& options, LogSink& log) {
         std::thread::hardware_concurrency() + options.thread_pool_size + 4;
     VFSKIT_TRY_ASSIGN(const auto quota, guest_descriptor_quota(limit, threads));
     VFSKIT_TRY_ASSIGN(auto root, close_the_walls(options, entrance, log));
-    return serve(options, std::move(entrance), std::move(root), quota, log);
+    return serve(options, std::move(entrance), std::move(root), quota, daemon_log, log);
 }
 
 int run_and_report(const Options& options) {
@@ -40,7 +40,7 @@ int run_and_report(const Options& options) {
         return 1;
     }
     RateLimitedSink log{**opened, {}};
-    const auto status = run(options, log);
+    const auto status = run(options, **opened, log);
     if (!status) {
         log.write(LogLevel::error, status.error().describe());
         return 1;
