@@ -78,12 +78,13 @@ TEST_P(InodeStoreTest, KeepsWithinTheBudgetOnALongWalk) {
     constexpr std::size_t budget = 64;
     constexpr int directories = 200;
     constexpr int files = 100;
-    start(with_mode(GetParam(), budget));
+    const auto tree = make_tmpfs_dir();
+    start_on(*tree, with_mode(GetParam(), budget));
     for (int d = 0; d < directories; ++d) {
         const auto name = std::to_string(d);
-        ASSERT_EQ(::mkdir(dir_.path(name).c_str(), 0755), 0);
+        ASSERT_EQ(::mkdir(tree->path(name).c_str(), 0755), 0);
         for (int f = 0; f < files; ++f) {
-            dir_.write(name + "/" + std::to_string(f), "");
+            tree->write(name + "/" + std::to_string(f), "");
         }
     }
     const auto before = count_open_fds();

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -36,15 +37,30 @@ int error_of(const fuse::Outcome<T>& outcome) {
     return outcome ? 0 : static_cast<int>(outcome.error());
 }
 
+/// A directory in memory: fast where a test makes thousands of files, and another filesystem.
+inline std::unique_ptr<test::TempDir> make_tmpfs_dir() {
+    const char* const before = std::getenv("TMPDIR");
+    const std::string kept = before != nullptr ? before : "";
+    ::setenv("TMPDIR", "/dev/shm", 1);
+    auto directory = std::make_unique<test::TempDir>();
+    before != nullptr ? ::setenv("TMPDIR", kept.c_str(), 1) : ::unsetenv("TMPDIR");
+    return directory;
+}
+
 class ShareTest : public ::testing::Test {
 protected:
     static constexpr std::uint64_t default_flags =
         fuse::wire::FUSE_CREATE_SUPP_GROUP | fuse::wire::FUSE_ATOMIC_O_TRUNC;
 
     void start(PassthroughOptions options = {}, std::uint64_t flags = default_flags) {
-        fs_.reset();
+        start_on(dir_, std::move(options), flags);
+    }
+    void start_on(const test::TempDir& directory,
+                  PassthroughOptions options = {},
+                  std::uint64_t flags = default_flags) {
         worker_.reset();
-        UniqueFd root{::open(dir_.root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+        fs_.reset();
+        UniqueFd root{::open(directory.root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
         UniqueFd proc{::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)};
         auto fs = PassthroughFs::open(std::move(root), std::move(proc), std::move(options));
         ASSERT_TRUE(fs.has_value()) << fs.error().describe();
