@@ -6,6 +6,8 @@
 #include "core/domain/xml_tree.h"
 
 #include <fmt/format.h>
+#include <libxml/parser.h>
+#include <libxml/relaxng.h>
 #include <unistd.h>
 
 #include <cerrno>

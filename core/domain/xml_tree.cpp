@@ -6,6 +6,8 @@
 #include "core/domain/libxml.h"
 
 #include <fmt/format.h>
+#include <libxml/parser.h>
+#include <libxml/tree.h>
 #include <strings.h>
 
 #include <algorithm>
@@ -287,13 +289,6 @@ bool fill(Element& element, const xmlNode& node) {
 }
 
 } // namespace
-
-std::string message_of(const xmlError* error) {
-    if (error == nullptr || error->message == nullptr) {
-        return "no reason given";
-    }
-    return std::string{base::trim(error->message)};
-}
 
 const Element* Element::find(std::string_view child) const {
     const auto found = std::find_if(children.begin(), children.end(), [&](const auto& candidate) {
