@@ -8,6 +8,8 @@
 
 namespace vfskit::vhost_user {
 
+// NOLINTBEGIN(readability-identifier-naming): the specification's spelling.
+
 inline constexpr std::uint32_t VHOST_USER_GET_FEATURES = 1;
 inline constexpr std::uint32_t VHOST_USER_SET_FEATURES = 2;
 inline constexpr std::uint32_t VHOST_USER_SET_OWNER = 3;
@@ -83,6 +85,8 @@ inline constexpr std::uint32_t VHOST_VRING_F_LOG = 0;
 inline constexpr std::size_t VHOST_USER_MAX_RAM_SLOTS_BASELINE = 8;
 /// "the maximum configuration space size" (VHOST_USER_MAX_CONFIG_SIZE).
 inline constexpr std::size_t VHOST_USER_MAX_CONFIG_SIZE = 256;
+
+// NOLINTEND(readability-identifier-naming)
 
 struct [[gnu::packed]] MessageHeader {
     std::uint32_t request;

@@ -8,6 +8,8 @@
 
 namespace vfskit::virtio {
 
+// NOLINTBEGIN(readability-identifier-naming): the specification's spelling.
+
 inline constexpr std::uint16_t VIRTQ_DESC_F_NEXT = 1;
 inline constexpr std::uint16_t VIRTQ_DESC_F_WRITE = 2;
 inline constexpr std::uint16_t VIRTQ_DESC_F_INDIRECT = 4;
@@ -17,6 +19,7 @@ inline constexpr std::uint16_t VIRTQ_USED_F_NO_NOTIFY = 1;
 inline constexpr unsigned VIRTIO_F_INDIRECT_DESC = 28;
 inline constexpr unsigned VIRTIO_F_EVENT_IDX = 29;
 inline constexpr unsigned VIRTIO_F_VERSION_1 = 32;
+// NOLINTEND(readability-identifier-naming)
 
 /// Spec 2.7: "Queue Size value is always a power of 2. The maximum Queue Size value is 32768."
 inline constexpr std::uint32_t max_queue_size = 32768;
