@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/sha1.h"
 
+#include "core/base/sha1_blocks.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -13,8 +15,8 @@ namespace vfskit::base {
 
 namespace {
 
-using State = std::array<std::uint32_t, 5>;
-constexpr std::size_t block_size = 64;
+using State = Sha1State;
+constexpr std::size_t block_size = sha1_block_size;
 
 std::uint32_t load_be32(const char* at) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(at);
@@ -77,14 +79,28 @@ void add_block(State& state, const char* block) {
     }
 }
 
+void add_blocks(State& state, const char* blocks, std::size_t count) {
+    static const bool by_instructions = has_sha1_instructions();
+    if (by_instructions) {
+        add_sha1_blocks_by_instructions(state, blocks, count);
+    } else {
+        add_sha1_blocks_portably(state, blocks, count);
+    }
+}
+
 } // namespace
+
+void add_sha1_blocks_portably(Sha1State& state, const char* blocks, std::size_t count) {
+    for (; count > 0; --count, blocks += block_size) {
+        add_block(state, blocks);
+    }
+}
 
 std::string sha1_hex(std::string_view bytes) {
     State state{0x67452301U, 0xefcdab89U, 0x98badcfeU, 0x10325476U, 0xc3d2e1f0U};
-    std::string_view rest = bytes;
-    for (; rest.size() >= block_size; rest.remove_prefix(block_size)) {
-        add_block(state, rest.data());
-    }
+    const std::size_t whole = bytes.size() / block_size;
+    add_blocks(state, bytes.data(), whole);
+    const std::string_view rest = bytes.substr(whole * block_size);
     // Padding: one bit, zeros, the length in bits as 64 bits big endian.
     std::array<char, 2 * block_size> tail{};
     if (!rest.empty()) {
@@ -96,9 +112,7 @@ std::string sha1_hex(std::string_view bytes) {
     for (std::size_t i = 0; i < 8; ++i) {
         tail[tail_size - 1 - i] = static_cast<char>((bits >> (8 * i)) & 0xffU);
     }
-    for (std::size_t at = 0; at < tail_size; at += block_size) {
-        add_block(state, tail.data() + at);
-    }
+    add_blocks(state, tail.data(), tail_size / block_size);
     return fmt::format(
         "{:08x}{:08x}{:08x}{:08x}{:08x}", state[0], state[1], state[2], state[3], state[4]);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/sha1.h"
+#include "core/base/sha1_blocks.h"
 
 #include <gtest/gtest.h>
 
@@ -30,6 +31,21 @@ TEST(Sha1, AgreesWithSha1sumAroundTheBlockSize) {
     EXPECT_EQ(sha1_hex(std::string(56, 'x')), "901305367c259952f4e7af8323f480d59f81335b");
     EXPECT_EQ(sha1_hex(std::string(63, 'x')), "0ddc4e0cccd9a12850deb5abb0853a4425559fec");
     EXPECT_EQ(sha1_hex(std::string(64, 'x')), "bb2fa3ee7afb9f54c6dfb5d021f14b1ffe40c163");
+}
+
+TEST(Sha1, IsTheSameByInstructionsAndWithoutThem) {
+    if (!has_sha1_instructions()) {
+        GTEST_SKIP() << "needs a CPU with the SHA extensions";
+    }
+    std::string blocks;
+    for (std::size_t i = 0; i < 3 * sha1_block_size; ++i) {
+        blocks += static_cast<char>(i * 37 + 11);
+    }
+    Sha1State portable{1, 2, 3, 4, 0xfffffff5U};
+    Sha1State by_instructions = portable;
+    add_sha1_blocks_portably(portable, blocks.data(), 3);
+    add_sha1_blocks_by_instructions(by_instructions, blocks.data(), 3);
+    EXPECT_EQ(portable, by_instructions);
 }
 
 } // namespace
