@@ -3,7 +3,7 @@
 // and, where they are installed, PyYAML (pure and libyaml) and Perl's YAML::XS reading the same
 // file.
 //
-//     bench_store [MAPPINGS [NODES]]        10000 and 16 unless told
+//     vfskit_bench_store [MAPPINGS [NODES]]        10000 and 16 unless told
 #include "core/base/file.h"
 #include "core/base/process.h"
 #include "core/store/store.h"
