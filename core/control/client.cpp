@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <thread>
 
 namespace vfskit::control {
 
@@ -61,9 +62,16 @@ Result<Client> Client::connect(const std::string& path, std::chrono::millisecond
     if (!socket) {
         return Error::from_errno(errno, "Cannot create a socket");
     }
-    // On a UNIX socket connect(2) succeeds or fails at once; EAGAIN means a full backlog.
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
+    const auto deadline = Clock::now() + timeout;
+    while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) <
+           0) {
         const int cause = errno;
+        // On a UNIX socket connect(2) succeeds or fails at once; EAGAIN means a full backlog, and
+        // poll(2) does not tell when it has room.
+        if ((cause == EAGAIN || cause == EINTR) && Clock::now() < deadline) {
+            std::this_thread::sleep_for(std::chrono::milliseconds{1});
+            continue;
+        }
         auto error = Error::from_errno(
             cause, fmt::format("Cannot reach the daemon's control socket '{}'", path));
         if (cause == ENOENT || cause == ECONNREFUSED) {

@@ -114,7 +114,7 @@ Result<UniqueFd> listen_at(const std::string& path) {
     // could connect, and the process's umask is left alone.
     if (::fchmod(listener.get(), 0600) < 0 ||
         ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0 ||
-        ::listen(listener.get(), 8) < 0) {
+        ::listen(listener.get(), 64) < 0) {
         return Error::from_errno(errno, fmt::format("Cannot listen on '{}'", path));
     }
     return listener;
