@@ -109,6 +109,7 @@ Result<std::vector<Entry>> FullReader::entries_of(const YAML::Node& node, std::s
         }
     }
     std::vector<const Entry*> sorted;
+    sorted.reserve(entries.size());
     for (const auto& entry : entries) {
         sorted.push_back(&entry);
     }

@@ -474,7 +474,7 @@ bool Reader::scan_scalar(YamlField& field, bool in_flow) {
     if (at(begin) != '"' && at(begin) != '\'') {
         return scan_plain(field, in_flow);
     }
-    const auto quoted = scan_quoted(text_, begin, lines_.line().end);
+    auto quoted = scan_quoted(text_, begin, lines_.line().end);
     if (!quoted || std::any_of(quoted->raw.begin(), quoted->raw.end(), is_control)) {
         return false;
     }
