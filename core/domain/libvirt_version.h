@@ -16,6 +16,8 @@ struct LibvirtVersion {
     unsigned minor = 0;
     unsigned release = 0;
 
+    // The check takes the 0 inside the defaulted operator for a pointer.
+    // NOLINTNEXTLINE(modernize-use-nullptr)
     auto operator<=>(const LibvirtVersion&) const = default;
 };
 

@@ -48,7 +48,7 @@ std::string serialize(const Node& node, const Layout& layout) {
     return result + layout.line_end + last_indent + fmt::format("</{}>", node.name);
 }
 
-Editor::Editor(const Document& document) : document_{document}, text_{document.text()} {
+Editor::Editor(const Document& document) : text_{document.text()} {
     const std::size_t first_line = text_.find('\n', document.root().start_tag.end);
     if (first_line != std::string_view::npos) {
         line_end_ = text_[first_line - 1] == '\r' ? "\r\n" : "\n";

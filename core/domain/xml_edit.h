@@ -45,7 +45,7 @@ struct Owned {
     std::vector<Owned> children;
 };
 
-/// Collects edits of one document and applies them at once.
+/// Collects edits of one document, which must outlive it, and applies them at once.
 class Editor {
 public:
     explicit Editor(const Document& document);
@@ -76,7 +76,6 @@ private:
     [[nodiscard]] Layout layout_in(const Element& parent) const;
     void open_up(const Element& parent, const Node& node);
 
-    const Document& document_;
     std::string_view text_;
     std::string line_end_;
     std::string step_;
