@@ -28,6 +28,41 @@ std::string split_before(const DirectoryConfig& config, const std::vector<std::s
     return editor.apply(directory_header_rule);
 }
 
+/// Marks those headers that may all be split off at once: no id is defined elsewhere, and no
+/// mapping is left without a path.
+void choose_splittable(const DirectoryConfig& config, std::vector<Swallowed>& found) {
+    std::map<std::string_view, int> count;
+    for (const auto& swallowed : found) {
+        ++count[swallowed.id];
+    }
+    std::size_t candidates = 0;
+    for (auto& swallowed : found) {
+        swallowed.is_splittable = count[swallowed.id] == 1 && config.find(swallowed.id) == nullptr;
+        candidates += swallowed.is_splittable ? 1 : 0;
+    }
+    // One that is not split leaves its map lines to the one before it, so each round judges anew.
+    for (std::size_t before = candidates + 1; candidates > 0 && candidates < before;) {
+        before = candidates;
+        std::vector<std::size_t> lines;
+        for (const auto& swallowed : found) {
+            if (swallowed.is_splittable) {
+                lines.push_back(swallowed.line);
+            }
+        }
+        const auto split = parse_directory_config(split_before(config, lines), "");
+        const auto is_whole = [&](std::string_view id) {
+            const auto* section = split->find(id);
+            return section != nullptr && !section->is_poison;
+        };
+        candidates = 0;
+        for (auto& swallowed : found) {
+            swallowed.is_splittable =
+                swallowed.is_splittable && is_whole(swallowed.id) && is_whole(swallowed.by);
+            candidates += swallowed.is_splittable ? 1 : 0;
+        }
+    }
+}
+
 std::vector<Swallowed> find_swallowed(const DirectoryConfig& config) {
     std::vector<Swallowed> found;
     for (const auto& section : config.file.sections) {
@@ -38,25 +73,7 @@ std::vector<Swallowed> find_swallowed(const DirectoryConfig& config) {
             }
         }
     }
-    if (found.empty()) {
-        return found;
-    }
-    std::vector<std::size_t> lines;
-    std::map<std::string_view, int> count;
-    for (const auto& swallowed : found) {
-        lines.push_back(swallowed.line);
-        ++count[swallowed.id];
-    }
-    const auto split = parse_directory_config(split_before(config, lines), "");
-    const auto is_whole = [&](std::string_view id) {
-        const auto* section = split->find(id);
-        return section != nullptr && !section->is_poison;
-    };
-    for (auto& swallowed : found) {
-        swallowed.is_splittable = count[swallowed.id] == 1 &&
-                                  config.find(swallowed.id) == nullptr && is_whole(swallowed.id) &&
-                                  is_whole(swallowed.by);
-    }
+    choose_splittable(config, found);
     return found;
 }
 

@@ -47,7 +47,7 @@ Result<std::vector<SectionWish>> fold(const std::vector<Edit>& edits) {
 
 class PveStore final : public MappingStore {
 public:
-    PveStore(std::string root, const PveLockOptions& lock_options, PveClock& clock)
+    PveStore(const std::string& root, const PveLockOptions& lock_options, PveClock& clock)
         : paths_{root}, lock_options_{lock_options}, clock_{&clock} {}
 
     [[nodiscard]] std::string url() const override { return "pve:" + paths_.root; }
@@ -149,8 +149,7 @@ open_pve_store(std::string root, const PveLockOptions& lock_options, PveClock& c
             .with_remedy("Write it as pve:/etc/pve");
     }
     VFSKIT_TRY(check_pve_root(root));
-    return std::unique_ptr<MappingStore>{
-        std::make_unique<PveStore>(std::move(root), lock_options, clock)};
+    return std::unique_ptr<MappingStore>{std::make_unique<PveStore>(root, lock_options, clock)};
 }
 
 } // namespace vfskit::store

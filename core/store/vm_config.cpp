@@ -415,6 +415,7 @@ Result<std::vector<VmConfig>> read_vm_configs(const std::string& root) {
         }
     }
     std::vector<VmConfig> result;
+    result.reserve(configs.size());
     for (auto& [vmid, config] : configs) {
         result.push_back(std::move(config));
     }

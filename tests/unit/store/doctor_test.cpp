@@ -122,6 +122,21 @@ TEST_F(Doctor, DoesNotSplitWhereAMappingWouldBeLeftWithoutPath) {
     EXPECT_FALSE(found[0].fixable);
 }
 
+TEST_F(Doctor, DoesNotSplitOffTheOnlyPathBesideAnotherMergedDefinition) {
+    write("aa\naa\n\tmap node=n1,path=/a\nbb\n\tmap node=n1,path=/b\naa\n"
+          "\tmap node=n1,path=/c\n\n");
+    const auto repaired = fix();
+    EXPECT_THAT(codes(repaired.fixed), ElementsAre("VFS-M002 bb"));
+    EXPECT_THAT(snapshot().mappings, SizeIs(2));
+}
+
+TEST_F(Doctor, LeavesAMergedSectionWhoseSplitWouldEmptyTheOther) {
+    write("aa\nbb\n\tmap node=n1,path=/b\naa\n\tmap node=n1,path=/a\n\n");
+    const auto repaired = fix();
+    EXPECT_THAT(repaired.fixed, IsEmpty());
+    EXPECT_THAT(snapshot().mappings, SizeIs(1));
+}
+
 TEST_F(Doctor, DropsASecondEqualPathOfANode) {
     write("aa\n\tmap node=n1,path=/a\n\tmap path=/a,node=n1\n\n");
     ASSERT_THAT(codes(findings()), ElementsAre("VFS-M003 aa"));
