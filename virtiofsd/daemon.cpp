@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtiofsd/daemon.h"
 
-#include "core/base/text.h"
 #include "core/control/server.h"
 #include "core/fuse/session.h"
 #include "core/passthrough/passthrough_fs.h"
-#include "core/vhost_user/session.h"
-#include "virtiofsd/bridge.h"
 #include "virtiofsd/capabilities.h"
+#include "virtiofsd/control_handlers.h"
 #include "virtiofsd/seccomp.h"
+#include "virtiofsd/server.h"
 #include "virtiofsd/signals.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <mutex>
 #include <vector>
 
 namespace vfskit::virtiofsd {
@@ -203,185 +197,6 @@ Result<passthrough::PassthroughOptions> passthrough_options(const Options& optio
                       passthrough::GidMap::parse(options.translate_gid, "--translate-gid"));
     return result;
 }
-
-vhost_user::SessionOptions session_options(const Options& options) {
-    vhost_user::SessionOptions result;
-    result.pool_threads = options.thread_pool_size;
-    if (options.tag) {
-        result.config_space = vhost_user::make_fs_config(*options.tag, 1);
-    }
-    return result;
-}
-
-// Accepts front-ends one after the other and can be stopped from the signal watcher's thread.
-class Server {
-public:
-    Server(const Options& options, Entrance& entrance, fuse::Session& session, LogSink& log)
-        : options_{options}, entrance_{entrance}, session_{session},
-          bridge_{session, options.thread_pool_size > 0}, log_{log},
-          stop_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
-
-    Result<void> run() {
-        do {
-            log_.write(LogLevel::info, "Waiting for vhost-user socket connection...");
-            VFSKIT_TRY_ASSIGN(auto connection, accept());
-            if (!connection) {
-                return {};
-            }
-            log_.write(LogLevel::info, "Client connected, servicing requests");
-            serve_one(std::move(connection));
-        } while (options_.keep_listening && !is_stopped());
-        return {};
-    }
-
-    /// Of the front-end that is connected; nothing when none is. From any thread.
-    [[nodiscard]] std::optional<std::vector<vhost_user::QueueStatus>> queue_status() {
-        const std::lock_guard lock{mutex_};
-        if (current_ == nullptr) {
-            return std::nullopt;
-        }
-        return current_->queue_status();
-    }
-
-    void stop() {
-        ::eventfd_write(stop_event_.get(), 1);
-        const std::lock_guard lock{mutex_};
-        if (current_ != nullptr) {
-            current_->stop();
-        }
-    }
-
-private:
-    [[nodiscard]] bool is_stopped() const {
-        pollfd polled{stop_event_.get(), POLLIN, 0};
-        return ::poll(&polled, 1, 0) > 0;
-    }
-
-    // A connection, or nothing when stop() came first.
-    Result<UniqueFd> accept() {
-        for (;;) {
-            std::array<pollfd, 2> polled{
-                {{entrance_.listener.fd.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}}};
-            if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) {
-                return Error::from_errno(errno, "Cannot wait for a connection");
-            }
-            if (polled[1].revents != 0) {
-                return UniqueFd{};
-            }
-            UniqueFd connection{
-                ::accept4(entrance_.listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC)};
-            if (connection) {
-                return connection;
-            }
-            if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED) {
-                return Error::from_errno(errno, "Cannot accept a connection");
-            }
-        }
-    }
-
-    void serve_one(UniqueFd connection) {
-        if (!options_.keep_listening) {
-            // A second front-end fails at once instead of waiting in the backlog for ever.
-            entrance_.listener.fd.reset();
-        }
-        vhost_user::BackendSession backend{
-            std::move(connection), session_options(options_), bridge_, nullptr, bridge_, log_};
-        set_current(&backend);
-        const auto served = backend.serve();
-        set_current(nullptr);
-        session_.reset();
-        if (!served) {
-            log_.write(LogLevel::error, served.error().describe());
-        }
-        log_.write(LogLevel::info,
-                   options_.keep_listening ? "Client disconnected"
-                                           : "Client disconnected, shutting down");
-    }
-
-    void set_current(vhost_user::BackendSession* backend) {
-        const std::lock_guard lock{mutex_};
-        current_ = backend;
-    }
-
-    const Options& options_;
-    Entrance& entrance_;
-    fuse::Session& session_;
-    Bridge bridge_;
-    LogSink& log_;
-    UniqueFd stop_event_;
-    std::mutex mutex_; // protects current_ against stop()
-    vhost_user::BackendSession* current_ = nullptr;
-};
-
-// Answers the control socket. Nothing here waits for the guest.
-class ControlHandlers final : public control::Handlers {
-public:
-    ControlHandlers(
-        const Options& options, pid_t pid, Server& server, fuse::Session& session, DaemonLog& log)
-        : options_{options}, pid_{pid}, server_{server}, session_{session}, log_{log} {}
-
-    control::Status status() override {
-        control::Status status;
-        status.version = base::trim(version_text());
-        status.pid = static_cast<std::uint32_t>(pid_);
-        status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(
-            std::chrono::steady_clock::now() - started_);
-        status.shared_dir = options_.shared_dir;
-        status.tag = options_.tag.value_or("");
-        status.log_level = control::to_string(log_.level());
-        add_gauges(status);
-        add_queues(status);
-        add_operations(status);
-        return status;
-    }
-
-    Result<void> set_log_level(LogLevel level) override {
-        log_.set_level(level);
-        return {};
-    }
-
-private:
-    void add_gauges(control::Status& status) const {
-        const auto gauges = session_.gauges();
-        status.inodes = gauges.inodes;
-        status.handles = gauges.handles;
-        status.fds = gauges.fds;
-        status.fd_budget = gauges.fd_budget;
-    }
-
-    void add_queues(control::Status& status) {
-        const auto queues = server_.queue_status();
-        status.is_connected = queues.has_value();
-        for (const auto& queue : queues.value_or(std::vector<vhost_user::QueueStatus>{})) {
-            status.queues.push_back(
-                {vhost_user::to_integer(queue.queue), queue.in_flight, queue.requests});
-        }
-    }
-
-    void add_operations(control::Status& status) const {
-        for (std::size_t bucket = 0; bucket + 1 < fuse::latency_bucket_count; ++bucket) {
-            status.latency_limits.push_back(fuse::latency_bucket_limit(bucket));
-        }
-        const auto statistics = session_.statistics();
-        status.bytes_read = statistics.bytes_read;
-        status.bytes_written = statistics.bytes_written;
-        status.unanswerable = statistics.unanswerable;
-        for (const auto& opcode : statistics.opcodes) {
-            status.operations.push_back({std::string{fuse::opcode_name(opcode.opcode)},
-                                         opcode.count,
-                                         opcode.errors,
-                                         opcode.total,
-                                         {opcode.latency.begin(), opcode.latency.end()}});
-        }
-    }
-
-    const Options& options_;
-    pid_t pid_;
-    Server& server_;
-    fuse::Session& session_;
-    DaemonLog& log_;
-    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-};
 
 // In a user namespace, root outside appears as the overflow id; the socket's mode keeps others out.
 control::ServerOptions control_options(const Entrance& entrance) {
