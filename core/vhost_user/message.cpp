@@ -193,6 +193,13 @@ Result<void> MessageSocket::write(std::uint32_t request,
                                   std::uint32_t flags,
                                   std::span<const std::byte> payload,
                                   std::span<const int> fds) {
+    // Nobody sends that much; said here, it also tells the optimizer that the copy is bounded.
+    if (payload.size() > max_payload) {
+        return Error{EMSGSIZE,
+                     fmt::format("{} would have {} bytes of payload",
+                                 describe_request(request),
+                                 payload.size())};
+    }
     MessageHeader wire{request, flags, static_cast<std::uint32_t>(payload.size())};
     std::vector<std::byte> bytes(sizeof wire + payload.size());
     std::memcpy(bytes.data(), &wire, sizeof wire);
