@@ -62,10 +62,11 @@ void Bridge::complete(std::uint64_t token, std::size_t used) {
     reinterpret_cast<vhost_user::RequestSlot*>(token)->complete(used);
 }
 
-// A lock that a guest waits for would keep its ring busy for ever; its program is told to try
-// again.
+// A lock that a guest waits for would keep its ring busy for ever. Not EINTR: Linux takes it from
+// a FUSE lock for its own ERESTARTSYS (fuse_setlk()), and where no signal is pending the program
+// gets errno 512, which no manual page knows. ENOLCK is in fcntl(2)'s list.
 void Bridge::drain(vhost_user::QueueIndex /*queue*/) {
-    session_.cancel_parked(fuse::Errno{EINTR});
+    session_.cancel_parked(fuse::Errno{ENOLCK});
 }
 
 void Bridge::device_reset() {

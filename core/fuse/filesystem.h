@@ -264,7 +264,7 @@ public:
     /// A guest mounted, or state was loaded by a migration: what it agreed on.
     virtual void init(const NegotiatedState& negotiated) = 0;
     /// The guest unmounted, was reset, or mounts anew: drop all nodes but the root, all handles,
-    /// all locks; complete parked requests with EINTR.
+    /// all locks; complete parked requests with ENOLCK.
     virtual void destroy() = 0;
     [[nodiscard]] virtual Gauges gauges() const = 0;
 

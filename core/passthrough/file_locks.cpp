@@ -346,7 +346,8 @@ void FileLocks::cancel_parked(Errno reason) {
 }
 
 void FileLocks::clear() {
-    cancel_parked(Errno{EINTR});
+    // Nobody sent a signal, and Linux makes ERESTARTSYS of EINTR: errno 512 without one.
+    cancel_parked(Errno{ENOLCK});
     const std::lock_guard lock{mutex_};
     while (!owners_.empty()) {
         drop_owner(owners_.begin()->first);

@@ -87,7 +87,7 @@ public:
     /// batched.
     virtual void batch_ended(QueueIndex queue) { static_cast<void>(queue); }
     /// The ring is being stopped and waits until its last request is complete. Parked requests of
-    /// that queue, which might wait without end, must be completed now (EINTR). No request of this
+    /// that queue, which might wait without end, must be completed now (ENOLCK). No request of this
     /// queue is handed over after this call until the ring starts again.
     virtual void drain(QueueIndex queue) { static_cast<void>(queue); }
 };

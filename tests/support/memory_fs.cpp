@@ -60,7 +60,7 @@ void MemoryFs::init(const NegotiatedState& negotiated) {
 }
 
 void MemoryFs::destroy() {
-    cancel_parked(Errno{EINTR});
+    cancel_parked(Errno{ENOLCK});
     const std::lock_guard lock{mutex_};
     reset_tree();
 }
