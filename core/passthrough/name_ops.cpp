@@ -31,6 +31,9 @@ Outcome<void> outcome_of(long result) {
     return {};
 }
 
+constexpr auto rename_flags =
+    static_cast<std::uint32_t>(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT);
+
 /// Whoever calls us has checked it, and this room does not rely on that.
 bool is_bad(const Name& name) {
     return !is_entry_name(name.view());
@@ -352,8 +355,7 @@ Outcome<void> PassthroughFs::rename(Context& /*ctx*/,
                                     Name new_name,
                                     std::uint32_t flags) {
     VFSKIT_TRY(check_writable());
-    if (is_bad(old_name) || is_bad(new_name) ||
-        (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0) {
+    if (is_bad(old_name) || is_bad(new_name) || (flags & ~rename_flags) != 0) {
         return Errno{EINVAL};
     }
     VFSKIT_TRY_ASSIGN(const auto old_parent, get(old_parent_id));
