@@ -83,11 +83,11 @@ void print_json(const std::vector<const DirectoryMapping*>& mappings,
     document["store"] = url;
     document["revision"] = snapshot.revision.text;
     document["mappings"] = nlohmann::ordered_json::array();
-    for (const auto* mapping : mappings) {
-        document["mappings"].push_back(to_json(*mapping));
-    }
     document["notices"] = to_json(snapshot.notices);
-    services.output.print_json(document);
+    print_with_items(
+        services.output, document, "mappings", mappings.size(), [&mappings](std::size_t i) {
+            return to_json(*mappings[i]);
+        });
 }
 
 } // namespace

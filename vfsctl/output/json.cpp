@@ -3,11 +3,28 @@
 
 #include "vfsctl/output/output.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace vfskit::vfsctl {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+std::string indented(std::string_view text, std::size_t columns) {
+    const std::string indent(columns, ' ');
+    std::string result = indent;
+    for (const char c : text) {
+        result += c;
+        if (c == '\n') {
+            result += indent;
+        }
+    }
+    return result;
+}
+
+} // namespace
 
 std::string to_text(const Json& document) {
     // Texts come through to_utf8(); the handler only keeps a forgotten one from ending the program.
@@ -57,6 +74,26 @@ Json to_json(const std::vector<store::Notice>& notices) {
         json.push_back(std::move(entry));
     }
     return json;
+}
+
+void print_with_items(Output& output,
+                      const Json& document,
+                      std::string_view key,
+                      std::size_t count,
+                      const std::function<Json(std::size_t)>& item) {
+    const auto text = to_text(document);
+    const auto empty = fmt::format("\n  \"{}\": []", key);
+    const auto found = text.find(empty);
+    if (found == std::string::npos || count == 0) {
+        output.print(text + "\n");
+        return;
+    }
+    const auto inside = found + empty.size() - 1;
+    output.print(std::string_view{text}.substr(0, inside));
+    for (std::size_t i = 0; i < count; ++i) {
+        output.print((i == 0 ? "\n" : ",\n") + indented(to_text(item(i)), 4));
+    }
+    output.print("\n  " + text.substr(inside) + "\n");
 }
 
 Json error_document(const Error& error, ExitCode code) {

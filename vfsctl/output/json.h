@@ -11,11 +11,15 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace vfskit::vfsctl {
+
+class Output;
 
 /// Two-space indent, no final line feed.
 std::string to_text(const nlohmann::ordered_json& document);
@@ -26,6 +30,14 @@ nlohmann::ordered_json make_document(std::string_view kind);
 nlohmann::ordered_json to_json(const mapping::DirectoryMapping& mapping);
 nlohmann::ordered_json to_json(const Place& place);
 nlohmann::ordered_json to_json(const std::vector<store::Notice>& notices);
+
+/// Prints `document`, in which `key` is an empty array, with `count` items in that array, each made
+/// and written before the next one: ten thousand mappings as one value take 60 MiB.
+void print_with_items(Output& output,
+                      const nlohmann::ordered_json& document,
+                      std::string_view key,
+                      std::size_t count,
+                      const std::function<nlohmann::ordered_json(std::size_t)>& item);
 
 nlohmann::ordered_json error_document(const Error& error, ExitCode code);
 
