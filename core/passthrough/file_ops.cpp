@@ -114,6 +114,15 @@ Outcome<void> PassthroughFs::restore_handle(HandleId id, NodeId node, std::uint3
     return {};
 }
 
+Outcome<void>
+PassthroughFs::restore_lost_handle(HandleId id, NodeId node, std::uint32_t guest_flags) {
+    if (!handles_.restore(id, {node, UniqueFd{}, guest_flags, 0, false})) {
+        return Errno{EEXIST};
+    }
+    handles_.raise_next_id(HandleId{static_cast<std::uint64_t>(id) + 1});
+    return {};
+}
+
 /// Where close(2) reports what write-back found (NFS, CIFS …), a duplicate is closed for its
 /// answer. Local filesystems have nothing to say then.
 Outcome<void> PassthroughFs::flush(Context& /*ctx*/, NodeId node, HandleId id, LockOwner owner) {

@@ -52,8 +52,10 @@ std::unique_ptr<Handle> HandleStore::take_spare(std::uint64_t hash) {
 
 void HandleStore::recycle(Handle& handle) {
     std::unique_ptr<Handle> owned{&handle};
-    handle.fd.reset();
-    on_closed_();
+    if (handle.fd) {
+        handle.fd.reset();
+        on_closed_();
+    }
     auto& spares = spares_.at(Traits::hash(handle) % Table::shard_count);
     const std::lock_guard lock{spares.mutex};
     if (spares.size < spare_per_shard) {

@@ -82,6 +82,7 @@ private:
 class HandleStore {
 public:
     /// `on_closed` is called once per handle whose descriptor has been closed (the budget's count).
+    /// Handles without one do not count.
     explicit HandleStore(std::function<void()> on_closed) : on_closed_{std::move(on_closed)} {}
     ~HandleStore();
     HandleStore(const HandleStore&) = delete;
@@ -95,7 +96,8 @@ public:
         bool is_remote = false;
     };
     HandleId add(Opening opening);
-    /// With an id from a migration; false when it is taken.
+    /// With an id from a migration; false when it is taken. Without a descriptor it is a handle that
+    /// the guest has and the host lost: its use answers EIO.
     [[nodiscard]] bool restore(HandleId id, Opening opening);
     HandleRef find(HandleId id);
     /// Takes it out; the descriptor is closed when the last user is done. False: not there.

@@ -125,6 +125,7 @@ public:
     InodeStore& operator=(const InodeStore&) = delete;
 
     [[nodiscard]] FileHandleMode file_handles() const { return mode_; }
+    [[nodiscard]] int proc_self_fd() const { return proc_self_fd_; }
 
     // What requests do.
     InodeRef find(NodeId id);

@@ -125,6 +125,9 @@ Outcome<HandleRef> PassthroughFs::get_handle(HandleId id) {
     if (!handle) {
         return Errno{EBADF};
     }
+    if (!handle->fd) {
+        return Errno{EIO}; // lost in a migration
+    }
     return handle;
 }
 

@@ -167,6 +167,9 @@ public:
     [[nodiscard]] const fuse::NegotiatedState& negotiated() const { return negotiated_; }
     /// Opens an inode again and gives the guest's handle its id back. EEXIST when that is taken.
     fuse::Outcome<void> restore_handle(HandleId id, NodeId node, std::uint32_t guest_flags);
+    /// A handle that answers EIO. EEXIST when its id is taken.
+    fuse::Outcome<void> restore_lost_handle(HandleId id, NodeId node, std::uint32_t guest_flags);
+    [[nodiscard]] OpenFlagRules open_rules() const;
 
 private:
     struct Label {
@@ -213,7 +216,6 @@ private:
                                                const fuse::CreateArgs& args);
 
     // file_ops.cpp
-    [[nodiscard]] OpenFlagRules open_rules() const;
     fuse::Outcome<HandleId> open_handle(const InodeRef& inode,
                                         std::uint32_t guest_flags,
                                         int host_flags,
