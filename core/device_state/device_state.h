@@ -7,5 +7,8 @@
 // Does not know: vhost-user, when a migration happens, options on a command line.
 #pragma once
 
-#include "core/device_state/inode_tree.h"
+#include "core/device_state/load.h"
+#include "core/device_state/place_check.h"
+#include "core/device_state/save.h"
 #include "core/device_state/stream.h"
+#include "core/device_state/transfer.h"

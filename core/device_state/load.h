@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/log.h"
+#include "core/base/result.h"
+#include "core/device_state/identity.h"
+#include "core/device_state/serialized.h"
+#include "core/passthrough/passthrough_fs.h"
+
+namespace vfskit::device_state {
+
+/// --migration-on-error, of the destination.
+enum class OnError {
+    abort,       ///< the first file that is not found fails the load
+    guest_error, ///< the guest gets EIO for it
+};
+
+struct LoadOptions {
+    OnError on_error = OnError::abort;
+    /// What this daemon would agree on with a guest that can do everything. Bounds what the source
+    /// may have agreed on, and stands in for what an upstream source does not send.
+    fuse::NegotiatedState offered;
+    HostId host;
+};
+
+/// Replaces what `filesystem` holds by `state`, wholly: when it fails, the filesystem is empty and
+/// as before INIT. No request may run meanwhile. Answers what source and guest agreed on, which the
+/// FUSE session must be told.
+///
+/// Files are opened below the shared directory, name by name and through no symbolic link. File
+/// handles are opened only after the source's directory has been proved to be this one
+/// (identity.h). Errors name the inode and where it was looked for: ENOENT …, EXDEV for another
+/// directory, ENOTSUP for what the source's guest was promised and this daemon's options forbid,
+/// ESTALE for a file that is not the one expected, EBADMSG for a state that contradicts itself.
+Result<fuse::NegotiatedState> load(const State& state,
+                                   passthrough::PassthroughFs& filesystem,
+                                   const LoadOptions& options,
+                                   LogSink& log);
+
+} // namespace vfskit::device_state

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device_state/place_check.h"
+
+#include "core/device_state/paths.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace vfskit::device_state {
+
+using passthrough::InodeStore;
+using passthrough::InodeView;
+
+namespace {
+
+struct KnownPlace {
+    NodeId id{};
+    NodeId parent{};
+    std::string name;
+};
+
+/// Neighbours have one parent, whose descriptor is then at hand.
+std::vector<KnownPlace> places_by_parent(InodeStore& inodes) {
+    std::vector<KnownPlace> places;
+    places.reserve(inodes.size());
+    inodes.for_each([&places](const InodeView& inode) {
+        if (!inode.place.name.empty()) {
+            places.push_back({inode.id, inode.place.parent, std::string{inode.place.name}});
+        }
+    });
+    std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) {
+        return a.parent < b.parent;
+    });
+    return places;
+}
+
+} // namespace
+
+Suspects find_suspects(InodeStore& inodes, const std::atomic<bool>& cancelled) {
+    Suspects suspects;
+    for (const auto& place : places_by_parent(inodes)) {
+        if (cancelled.load(std::memory_order_relaxed)) {
+            break;
+        }
+        // What has been forgotten meanwhile does not matter any more.
+        const auto inode = inodes.find(place.id);
+        if (inode && !is_at_place(inodes, inode, place.parent, place.name)) {
+            suspects.insert(static_cast<std::uint64_t>(place.id));
+        }
+    }
+    return suspects;
+}
+
+void PlaceCheck::start() {
+    cancel();
+    cancelled_ = false;
+    thread_ = std::thread{[this] { suspects_ = find_suspects(inodes_, cancelled_); }};
+}
+
+void PlaceCheck::cancel() {
+    cancelled_ = true;
+    (void)take();
+}
+
+std::optional<Suspects> PlaceCheck::take() {
+    if (!thread_.joinable()) {
+        return std::nullopt;
+    }
+    thread_.join();
+    return std::exchange(suspects_, {});
+}
+
+} // namespace vfskit::device_state

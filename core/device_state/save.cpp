@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device_state/save.h"
+
+#include "core/base/text.h"
+#include "core/device_state/paths.h"
+#include "core/passthrough/host_calls.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+namespace vfskit::device_state {
+
+using passthrough::HostFileHandle;
+using passthrough::HostIdentity;
+using passthrough::InodeStore;
+using passthrough::InodeView;
+using passthrough::PassthroughFs;
+
+namespace {
+
+constexpr std::size_t none = SIZE_MAX;
+
+/// What the store knows of an inode, copied out of its locks.
+struct Record {
+    NodeId id{};
+    std::uint64_t lookup_count = 0;
+    NodeId parent{};
+    std::string name;
+    mode_t type = 0; ///< 0: lost in an earlier migration
+    HostIdentity identity;
+    std::optional<FileHandle> handle;
+
+    std::size_t parent_index = none; ///< set: found by name in that record
+    bool is_below_raw_name = false;  ///< it or a directory above has a name that is not UTF-8
+};
+
+FileHandle to_saved(const HostFileHandle& handle, passthrough::MountId mount) {
+    const auto bytes = handle.view();
+    return {static_cast<std::uint64_t>(mount), handle.type, {bytes.begin(), bytes.end()}};
+}
+
+class Saver {
+public:
+    Saver(PassthroughFs& filesystem,
+          const SaveOptions& options,
+          const Suspects& suspects,
+          LogSink& log)
+        : filesystem_{filesystem}, inodes_{filesystem.inodes()}, options_{options},
+          suspects_{suspects}, log_{log} {}
+
+    Result<State> save() && {
+        state_.trailer.emplace();
+        state_.trailer->negotiated = filesystem_.negotiated();
+        VFSKIT_TRY_ASSIGN(state_.trailer->identity, identify_share(inodes_, options_.host));
+        if (!filesystem_.negotiated().is_initialized()) {
+            return std::move(state_); // as upstream's before the guest mounts: not even a root
+        }
+        collect();
+        connect();
+        if (options_.mode == SaveMode::find_paths) {
+            break_circles();
+            locate_by_path();
+        } else {
+            locate_by_handle();
+            collect_mounts();
+        }
+        count_children();
+        save_handles();
+        save_options();
+        state_.next_inode = inodes_.next_id();
+        state_.next_handle = filesystem_.handles().next_id();
+        return std::move(state_);
+    }
+
+private:
+    // ---- what there is
+    void collect() {
+        const bool wants_handles =
+            options_.mode == SaveMode::file_handles || options_.verify_handles;
+        records_.reserve(inodes_.size());
+        inodes_.for_each([&](const InodeView& inode) {
+            Record record;
+            record.id = inode.id;
+            record.lookup_count = inode.lookup_count;
+            record.parent = inode.place.parent;
+            record.name = inode.place.name;
+            record.type = inode.type;
+            record.identity = inode.identity;
+            if (wants_handles && inode.handle) {
+                record.handle = to_saved(inode.handle.expand(), inode.identity.mount);
+            }
+            records_.push_back(std::move(record));
+        });
+        std::sort(records_.begin(), records_.end(), [](const auto& a, const auto& b) {
+            return a.id < b.id;
+        });
+        index_.reserve(records_.size());
+        for (std::size_t i = 0; i < records_.size(); ++i) {
+            index_.emplace(static_cast<std::uint64_t>(records_[i].id), i);
+        }
+        state_.inodes.resize(records_.size());
+        for (std::size_t i = 0; i < records_.size(); ++i) {
+            state_.inodes[i].id = records_[i].id;
+            state_.inodes[i].refcount = records_[i].lookup_count;
+            state_.inodes[i].location = InvalidLocation{};
+        }
+    }
+
+    [[nodiscard]] std::size_t find(NodeId id) const {
+        const auto found = index_.find(static_cast<std::uint64_t>(id));
+        return found == index_.end() ? none : found->second;
+    }
+    [[nodiscard]] static bool is_root(const Record& record) { return record.id == NodeId::root; }
+    [[nodiscard]] bool is_suspect(const Record& record) const {
+        return suspects_.count(static_cast<std::uint64_t>(record.id)) != 0;
+    }
+
+    /// The places that can be believed.
+    void connect() {
+        for (auto& record : records_) {
+            const auto parent = record.name.empty() ? none : find(record.parent);
+            if (parent != none && S_ISDIR(records_[parent].type) && record.type != 0 &&
+                !is_root(record) && (!is_suspect(record) || has_come_back(record))) {
+                record.parent_index = parent;
+            }
+        }
+    }
+    /// A suspect that the guest has found anew since it was checked.
+    bool has_come_back(const Record& record) {
+        const auto inode = inodes_.find(record.id);
+        return inode && is_at_place(inodes_, inode, record.parent, record.name);
+    }
+
+    // ---- find-paths
+    /// Stale places may form a circle, which one of its members has to leave.
+    void break_circles() {
+        enum class Mark : std::uint8_t { unseen, on_way, done };
+        std::vector<Mark> marks(records_.size(), Mark::unseen);
+        std::vector<std::size_t> way;
+        order_.reserve(records_.size());
+        for (std::size_t start = 0; start < records_.size(); ++start) {
+            for (auto i = start; i != none && marks[i] != Mark::done;
+                 i = records_[i].parent_index) {
+                if (marks[i] == Mark::on_way) {
+                    records_[way.back()].parent_index = none;
+                    break;
+                }
+                marks[i] = Mark::on_way;
+                way.push_back(i);
+            }
+            for (; !way.empty(); way.pop_back()) {
+                marks[way.back()] = Mark::done;
+                order_.push_back(way.back());
+            }
+        }
+    }
+
+    void locate_by_path() {
+        for (const auto i : order_) { // parents first
+            auto& record = records_[i];
+            if (is_root(record)) {
+                state_.inodes[i].location = RootLocation{};
+            } else if (record.type == 0) {
+                continue; // stays lost
+            } else if (record.parent_index != none && is_found(record.parent_index)) {
+                put_below(i, record.parent_index, record.name);
+            } else {
+                search(i);
+            }
+            if (options_.verify_handles) {
+                state_.inodes[i].verify_handle = handle_to_verify(i);
+            }
+        }
+    }
+
+    [[nodiscard]] bool is_found(std::size_t i) const {
+        return records_[i].is_below_raw_name ||
+               !std::holds_alternative<InvalidLocation>(state_.inodes[i].location);
+    }
+
+    void put_below(std::size_t i, std::size_t parent, const std::string& name) {
+        auto& record = records_[i];
+        record.parent_index = parent;
+        if (records_[parent].is_below_raw_name || !base::is_valid_utf8(name)) {
+            record.is_below_raw_name = true;
+            state_.trailer->places.push_back({record.id, records_[parent].id, name});
+        } else {
+            state_.inodes[i].location = PathLocation{records_[parent].id, name};
+        }
+    }
+
+    /// Asks the kernel where the file is.
+    void search(std::size_t i) {
+        records_[i].parent_index = none;
+        const auto inode = inodes_.find(records_[i].id);
+        auto path = inode ? find_path(inodes_, inode) : Error{ESTALE, "It is gone"};
+        if (!path) {
+            report(records_[i], path.error().message());
+            return;
+        }
+        const auto slash = path->rfind('/');
+        const auto directory = slash == std::string::npos ? find(NodeId::root)
+                                                          : find_directory(path->substr(0, slash));
+        if (directory != none && is_found(directory)) {
+            put_below(i, directory, path->substr(slash == std::string::npos ? 0 : slash + 1));
+        } else if (base::is_valid_utf8(*path)) {
+            state_.inodes[i].location = FullPathLocation{std::move(*path)};
+        } else {
+            report(records_[i],
+                   "Its path is not UTF-8 and the guest has forgotten the directory it is in");
+        }
+    }
+
+    /// The record of a directory, by its path.
+    std::size_t find_directory(const std::string& path) {
+        if (by_number_.empty()) {
+            for (std::size_t i = 0; i < records_.size(); ++i) {
+                if (S_ISDIR(records_[i].type)) {
+                    by_number_.emplace(static_cast<std::uint64_t>(records_[i].identity.ino), i);
+                }
+            }
+        }
+        const auto root = inodes_.find(NodeId::root);
+        const auto root_fd = inodes_.fd_of(root);
+        const UniqueFd fd{std::max(open_below(root_fd.get(), path), -1)};
+        struct statx status {};
+        if (!fd || passthrough::stat_fd(fd.get(), status) != 0) {
+            return none;
+        }
+        const auto [first, last] = by_number_.equal_range(status.stx_ino);
+        const auto same = std::find_if(first, last, [&](const auto& entry) {
+            return records_[entry.second].identity == HostIdentity::of(status);
+        });
+        return same == last ? none : same->second;
+    }
+
+    void report(const Record& record, std::string_view why) {
+        log_.write(
+            LogLevel::warn,
+            fmt::format("Inode {}{} cannot be sent to the destination: {}",
+                        static_cast<std::uint64_t>(record.id),
+                        record.name.empty() ? "" : fmt::format(" (last seen as '{}')", record.name),
+                        why));
+    }
+
+    // ---- file handles
+    std::optional<FileHandle> handle_of(std::size_t i) {
+        auto& record = records_[i];
+        if (record.handle) {
+            return std::move(record.handle);
+        }
+        const auto inode = inodes_.find(record.id);
+        if (!inode || inode->is_lost()) {
+            return std::nullopt;
+        }
+        const auto fd = inodes_.fd_of(inode);
+        HostFileHandle handle;
+        std::uint32_t mount = 0;
+        if (!fd.is_valid() || passthrough::get_file_handle(fd.get(), handle, mount) != 0) {
+            return std::nullopt;
+        }
+        return to_saved(handle, passthrough::MountId{mount});
+    }
+
+    std::optional<FileHandle> handle_to_verify(std::size_t i) {
+        const auto& location = state_.inodes[i].location;
+        if (!std::holds_alternative<RootLocation>(location) &&
+            !std::holds_alternative<PathLocation>(location)) {
+            return std::nullopt; // upstream verifies these two
+        }
+        auto handle = handle_of(i);
+        if (!handle) {
+            report(records_[i], "it has no file handle to verify; it is sent without");
+        }
+        return handle;
+    }
+
+    void locate_by_handle() {
+        for (std::size_t i = 0; i < records_.size(); ++i) {
+            const auto& record = records_[i];
+            if (is_root(record)) {
+                state_.inodes[i].location = RootLocation{};
+                continue;
+            }
+            if (record.type == 0) {
+                continue;
+            }
+            auto handle = handle_of(i);
+            if (!handle) {
+                report(record, "it has no file handle");
+                continue;
+            }
+            state_.inodes[i].location = FileHandleLocation{std::move(*handle)};
+            if (record.parent_index != none) {
+                state_.trailer->places.push_back({record.id, record.parent, record.name});
+            }
+        }
+    }
+
+    /// Any directory of a mount serves to open its handles.
+    void collect_mounts() {
+        std::map<std::uint64_t, std::string> mounts;
+        mounts[static_cast<std::uint64_t>(records_.front().identity.mount)] = "."; // the root's
+        for (const auto& record : records_) {
+            const auto mount = static_cast<std::uint64_t>(record.identity.mount);
+            if (mounts.count(mount) != 0 || !S_ISDIR(record.type)) {
+                continue;
+            }
+            const auto inode = inodes_.find(record.id);
+            const auto path = inode ? find_path(inodes_, inode) : Error{ESTALE, "It is gone"};
+            if (path && base::is_valid_utf8(*path)) {
+                mounts[mount] = *path;
+            }
+        }
+        for (auto& [id, path] : mounts) {
+            state_.mounts.push_back({id, std::move(path)});
+        }
+    }
+
+    // ---- the rest
+    void count_children() {
+        for (std::size_t i = 0; i < records_.size(); ++i) {
+            const bool is_path = std::holds_alternative<PathLocation>(state_.inodes[i].location);
+            if (is_path || records_[i].is_below_raw_name) {
+                ++state_.inodes[records_[i].parent_index].refcount;
+            }
+        }
+    }
+
+    /// What upstream may open with as it is: it changes nothing about the flags of a stream.
+    [[nodiscard]] std::uint32_t fit_flags(std::uint32_t guest_flags) const {
+        const auto rules = filesystem_.open_rules();
+        auto flags =
+            guest_flags & ~static_cast<std::uint32_t>(O_APPEND | O_CREAT | O_EXCL | O_TRUNC);
+        if (!rules.allows_direct_io) {
+            flags &= ~static_cast<std::uint32_t>(O_DIRECT);
+        }
+        if (!rules.preserves_noatime) {
+            flags &= ~static_cast<std::uint32_t>(O_NOATIME);
+        }
+        if (rules.has_writeback && (flags & O_ACCMODE) == O_WRONLY) {
+            flags = (flags & ~static_cast<std::uint32_t>(O_ACCMODE)) | O_RDWR;
+        }
+        return flags;
+    }
+
+    void save_handles() {
+        filesystem_.handles().for_each([this](const passthrough::Handle& handle) {
+            const auto flags = fit_flags(handle.guest_flags);
+            if (find(handle.node) == none) {
+                orphans_.push_back(handle.id); // no sentence under the store's lock
+                return;
+            }
+            state_.handles.push_back({handle.id, handle.node, static_cast<std::int32_t>(flags)});
+            if (flags != handle.guest_flags) {
+                state_.trailer->guest_flags.push_back({handle.id, handle.guest_flags});
+            }
+        });
+        std::sort(state_.handles.begin(), state_.handles.end(), [](const auto& a, const auto& b) {
+            return a.id < b.id;
+        });
+        for (const auto id : orphans_) {
+            log_.write(LogLevel::warn,
+                       fmt::format("Open file {} cannot be sent to the destination: the guest has "
+                                   "forgotten its inode",
+                                   static_cast<std::uint64_t>(id)));
+        }
+    }
+
+    void save_options() {
+        using namespace fuse::wire;
+        const auto& negotiated = filesystem_.negotiated();
+        state_.options.writeback = negotiated.has(FUSE_WRITEBACK_CACHE);
+        state_.options.announce_submounts =
+            options_.announce_submounts && negotiated.has(FUSE_SUBMOUNTS);
+        state_.options.posix_acl = negotiated.has(FUSE_POSIX_ACL);
+        state_.options.supplementary_groups = negotiated.has(FUSE_CREATE_SUPP_GROUP);
+    }
+
+    PassthroughFs& filesystem_;
+    InodeStore& inodes_;
+    const SaveOptions& options_;
+    const Suspects& suspects_;
+    LogSink& log_;
+
+    State state_;
+    std::vector<Record> records_; ///< by id, in step with state_.inodes
+    std::unordered_map<std::uint64_t, std::size_t> index_;
+    std::unordered_multimap<std::uint64_t, std::size_t> by_number_; ///< directories, when needed
+    std::vector<std::size_t> order_;
+    std::vector<HandleId> orphans_;
+};
+
+} // namespace
+
+Result<State> save(PassthroughFs& filesystem,
+                   const SaveOptions& options,
+                   const Suspects& suspects,
+                   LogSink& log) {
+    return Saver{filesystem, options, suspects, log}.save();
+}
+
+} // namespace vfskit::device_state

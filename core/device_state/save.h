@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/base/log.h"
+#include "core/base/result.h"
+#include "core/device_state/identity.h"
+#include "core/device_state/place_check.h"
+#include "core/device_state/serialized.h"
+#include "core/passthrough/passthrough_fs.h"
+
+namespace vfskit::device_state {
+
+/// --migration-mode: how the destination is told to find the files.
+enum class SaveMode { find_paths, file_handles };
+
+struct SaveOptions {
+    SaveMode mode = SaveMode::find_paths;
+    /// Send the file handle beside each path, for the destination to compare.
+    bool verify_handles = false;
+    bool announce_submounts = true;
+    HostId host;
+};
+
+/// The state of `filesystem`, on which no request may run. `suspects` are not where the guest found
+/// them: they are searched for by what the kernel says (/proc/self/fd), as are those whose
+/// directory the guest has forgotten. What cannot be found (deleted, moved out of the share) is
+/// told to `log` in a sentence each and sent as InvalidLocation: the destination decides whether
+/// the migration goes on without it. Nothing changes at the source.
+Result<State> save(passthrough::PassthroughFs& filesystem,
+                   const SaveOptions& options,
+                   const Suspects& suspects,
+                   LogSink& log);
+
+} // namespace vfskit::device_state
