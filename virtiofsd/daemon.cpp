@@ -9,6 +9,7 @@
 #include "virtiofsd/seccomp.h"
 #include "virtiofsd/server.h"
 #include "virtiofsd/signals.h"
+#include "virtiofsd/state_handler.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -52,6 +53,7 @@ Result<Entrance> open_entrance(const Options& options) {
     Entrance entrance;
     entrance.pid = ::getpid();
     entrance.is_root = ::geteuid() == 0;
+    entrance.host = device_state::read_host_id();
     VFSKIT_TRY(open_control(options, entrance));
     if (options.socket_path) {
         // The lock comes first: it tells whether the socket that stands there is stale.
@@ -198,6 +200,21 @@ Result<passthrough::PassthroughOptions> passthrough_options(const Options& optio
     return result;
 }
 
+MigrationOptions migration_options(const Options& options, const device_state::HostId& host) {
+    MigrationOptions result;
+    result.save.mode = options.migration_mode == MigrationMode::file_handles
+                           ? device_state::SaveMode::file_handles
+                           : device_state::SaveMode::find_paths;
+    result.save.verify_handles = options.migration_verify_handles;
+    result.save.announce_submounts = options.announce_submounts;
+    result.save.host = host;
+    result.confirm_paths = options.migration_confirm_paths;
+    result.on_error = options.migration_on_error == OnError::guest_error
+                          ? device_state::OnError::guest_error
+                          : device_state::OnError::abort;
+    return result;
+}
+
 // In a user namespace, root outside appears as the overflow id; the socket's mode keeps others out.
 control::ServerOptions control_options(const Entrance& entrance) {
     constexpr uid_t overflow_uid = 65534;
@@ -223,7 +240,9 @@ Result<int> serve(const Options& options,
                                                        std::move(root.proc_self_fd),
                                                        std::move(fs_options)));
     fuse::Session session{*filesystem, fuse_options(options), log};
-    Server server{options, entrance, session, log};
+    StateHandler state_handler{
+        session, *filesystem, migration_options(options, entrance.host), log};
+    Server server{options, entrance, session, state_handler, log};
     ControlHandlers handlers{options, entrance.pid, server, session, daemon_log};
     std::unique_ptr<control::Server> control_server;
     if (entrance.control) {

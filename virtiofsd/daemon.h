@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/base/result.h"
+#include "core/device_state/identity.h"
 #include "virtiofsd/logging.h"
 #include "virtiofsd/options.h"
 #include "virtiofsd/runtime_files.h"
@@ -22,6 +23,7 @@ struct Entrance {
     std::optional<Listener> control; ///< --control-socket
     pid_t pid = 0;                   ///< as the host sees us; inside a PID namespace we are 1
     bool is_root = false;            ///< whether the host sees us as root
+    device_state::HostId host;       ///< which host that is
 };
 
 /// The shared directory must exist, as a directory or a regular file. ENOENT, ENOTDIR, EACCES.

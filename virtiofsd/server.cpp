@@ -23,11 +23,14 @@ vhost_user::SessionOptions session_options(const Options& options) {
 
 } // namespace
 
-Server::Server(const Options& options, Entrance& entrance, fuse::Session& session, LogSink& log)
-    : options_{options}, entrance_{entrance}, session_{session}, bridge_{session,
-                                                                         options.thread_pool_size >
-                                                                             0},
-      log_{log}, stop_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
+Server::Server(const Options& options,
+               Entrance& entrance,
+               fuse::Session& session,
+               StateHandler& state_handler,
+               LogSink& log)
+    : options_{options}, entrance_{entrance}, session_{session},
+      state_handler_{state_handler}, bridge_{session, options.thread_pool_size > 0}, log_{log},
+      stop_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 Result<void> Server::run() {
     do {
@@ -89,8 +92,12 @@ void Server::serve_one(UniqueFd connection) {
         // A second front-end fails at once instead of waiting in the backlog for ever.
         entrance_.listener.fd.reset();
     }
-    vhost_user::BackendSession backend{
-        std::move(connection), session_options(options_), bridge_, nullptr, bridge_, log_};
+    vhost_user::BackendSession backend{std::move(connection),
+                                       session_options(options_),
+                                       bridge_,
+                                       &state_handler_,
+                                       state_handler_,
+                                       log_};
     set_current(&backend);
     const auto served = backend.serve();
     set_current(nullptr);

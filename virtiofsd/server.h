@@ -10,6 +10,7 @@
 #include "virtiofsd/bridge.h"
 #include "virtiofsd/daemon.h"
 #include "virtiofsd/options.h"
+#include "virtiofsd/state_handler.h"
 
 #include <mutex>
 #include <optional>
@@ -21,7 +22,11 @@ namespace vfskit::virtiofsd {
 /// called from any. The references must outlive it.
 class Server {
 public:
-    Server(const Options& options, Entrance& entrance, fuse::Session& session, LogSink& log);
+    Server(const Options& options,
+           Entrance& entrance,
+           fuse::Session& session,
+           StateHandler& state_handler,
+           LogSink& log);
 
     /// Returns when the front-end has gone (with --keep-listening: never for that reason), or after
     /// stop().
@@ -40,6 +45,7 @@ private:
     const Options& options_;
     Entrance& entrance_;
     fuse::Session& session_;
+    StateHandler& state_handler_;
     Bridge bridge_;
     LogSink& log_;
     UniqueFd stop_event_;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "virtiofsd/state_handler.h"
+
+#include "core/device_state/stream.h"
+#include "core/device_state/transfer.h"
+#include "core/fuse/negotiation.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+namespace vfskit::virtiofsd {
+
+namespace {
+
+/// What we would agree on with a guest that can do everything.
+fuse::NegotiatedState offered_by(const fuse::Options& options) {
+    fuse::wire::InitIn guest{};
+    guest.major = fuse::wire::FUSE_KERNEL_VERSION;
+    guest.minor = fuse::newest_minor;
+    guest.max_readahead = UINT32_MAX;
+    guest.flags = UINT32_MAX & ~static_cast<std::uint32_t>(fuse::wire::FUSE_INIT_RESERVED);
+    guest.flags2 = UINT32_MAX;
+    const auto negotiation = fuse::negotiate(options, guest);
+    return negotiation ? negotiation->state : fuse::NegotiatedState{};
+}
+
+std::int64_t milliseconds_since(std::chrono::steady_clock::time_point start) {
+    using std::chrono::duration_cast;
+    using std::chrono::milliseconds;
+    return duration_cast<milliseconds>(std::chrono::steady_clock::now() - start).count();
+}
+
+} // namespace
+
+StateHandler::StateHandler(fuse::Session& session,
+                           passthrough::PassthroughFs& filesystem,
+                           MigrationOptions options,
+                           LogSink& log)
+    : session_{session}, filesystem_{filesystem}, options_{std::move(options)}, log_{log},
+      place_check_{filesystem.inodes()} {}
+
+void StateHandler::device_reset() {
+    place_check_.cancel();
+    session_.reset();
+}
+
+void StateHandler::migration_started() {
+    if (options_.save.mode == device_state::SaveMode::find_paths && !options_.confirm_paths) {
+        place_check_.start();
+    }
+}
+
+void StateHandler::migration_stopped() {
+    place_check_.cancel();
+}
+
+/// Locks on the host belong to this process: they cannot be handed over without a moment in which
+/// somebody else may take them, and a guest that has lost a lock writes over another's data.
+Result<void> StateHandler::check_locks() {
+    std::size_t locks = 0;
+    filesystem_.locks().for_each([&locks](auto, auto, const auto&) { ++locks; });
+    if (locks != 0) {
+        return Error{EBUSY, fmt::format("The guest holds {} file locks on this host", locks)}
+            .with_remedy(
+                "Migrate when its programs have let go of them, or serve the share without "
+                "--posix-lock");
+    }
+    return {};
+}
+
+device_state::Suspects StateHandler::find_suspects() {
+    if (options_.save.mode != device_state::SaveMode::find_paths) {
+        return {};
+    }
+    // A device that was not running when the migration began never told us that it began.
+    if (auto found = place_check_.take()) {
+        return std::move(*found);
+    }
+    return device_state::find_suspects(filesystem_.inodes(), std::atomic<bool>{false});
+}
+
+Result<void> StateHandler::save(UniqueFd fd, int cancel_fd) {
+    const auto start = std::chrono::steady_clock::now();
+    VFSKIT_TRY(check_locks());
+    VFSKIT_TRY_ASSIGN(const auto state,
+                      device_state::save(filesystem_, options_.save, find_suspects(), log_));
+    const auto bytes = device_state::encode(state);
+    VFSKIT_TRY(device_state::write_all(fd.get(), cancel_fd, bytes));
+    log_.write(LogLevel::info,
+               fmt::format("Sent the state of {} inodes and {} open files in {} bytes, {} ms",
+                           state.inodes.size(),
+                           state.handles.size(),
+                           bytes.size(),
+                           milliseconds_since(start)));
+    return {};
+}
+
+Result<void> StateHandler::take_over(std::span<const std::byte> bytes) {
+    const auto start = std::chrono::steady_clock::now();
+    VFSKIT_TRY_ASSIGN(const auto state, device_state::decode(bytes));
+    const device_state::LoadOptions options{
+        options_.on_error, offered_by(session_.options()), options_.save.host};
+    VFSKIT_TRY_ASSIGN(const auto negotiated, device_state::load(state, filesystem_, options, log_));
+    session_.import_state(negotiated);
+    log_.write(LogLevel::info,
+               fmt::format("Took over {} inodes and {} open files, {} ms",
+                           state.inodes.size(),
+                           state.handles.size(),
+                           milliseconds_since(start)));
+    return {};
+}
+
+Result<void> StateHandler::load(UniqueFd fd, int cancel_fd) {
+    VFSKIT_TRY_ASSIGN(
+        const auto bytes,
+        device_state::read_to_end(fd.get(), cancel_fd, device_state::max_stream_size));
+    // What the session knew belongs to the guest that was here before, in every case.
+    session_.reset();
+    auto loaded = take_over(bytes);
+    if (!loaded) {
+        return std::move(loaded).error().under("Cannot take over the source's state");
+    }
+    return {};
+}
+
+} // namespace vfskit::virtiofsd
