@@ -40,7 +40,7 @@ int negated(long result) {
 
 constexpr unsigned stat_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
 
-// ENOSYS from a kernel, EPERM from a seccomp filter that does not know the call.
+// A seccomp filter in front of us must let the newer calls through, or answer ENOSYS too.
 bool is_missing(int result) {
     return result == -ENOSYS;
 }

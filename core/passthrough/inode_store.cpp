@@ -348,11 +348,18 @@ bool InodeStore::evict_one() {
 }
 
 bool InodeStore::can_open_again(Inode& inode) {
-    if (inode.handle) {
+    if (!inode.handle) {
+        const UniqueFd again{std::max(open_by_place(inode, false), -1)};
+        return again.is_valid();
+    }
+    std::array<char, fuse::Name::max_size + 1> name{};
+    (void)copy_place(inode, name);
+    if (name.front() != '\0') {
         return true;
     }
-    const UniqueFd again{open_by_place(inode, false)};
-    return again.is_valid();
+    // Perhaps unlinked, as a working directory may be: then the descriptor is what keeps the file.
+    struct statx status {};
+    return stat_fd(inode.state.fd(), status) == 0 && status.stx_nlink != 0;
 }
 
 InodeFd InodeStore::fd_of(const InodeRef& inode) {
@@ -518,7 +525,10 @@ InodeRef InodeStore::find_by_place(const FilePlace& place) {
 }
 
 void InodeStore::hold(const InodeRef& inode) {
-    if (inode->handle || inode->state.fd() >= 0 || inode->is_lost()) {
+    // With a handle, a file without a name lives as long as the guest has it open, and that is a
+    // descriptor of its own; a directory may be somebody's working directory without being open.
+    const bool lives_on = inode->handle && !S_ISDIR(inode->type);
+    if (lives_on || inode->state.fd() >= 0 || inode->is_lost()) {
         return;
     }
     if (const int fd = open_again(*inode.inode_, true); fd >= 0) {

@@ -152,6 +152,19 @@ TEST_P(InodeStoreTest, KeepsAnUnlinkedFileUsableUnderPressure) {
     EXPECT_EQ(read(*handle, 100).value(), "content");
 }
 
+TEST_P(InodeStoreTest, KeepsARemovedWorkingDirectory) {
+    start(with_mode(GetParam(), 4));
+    auto ctx = context();
+    ASSERT_EQ(::mkdir(dir_.path("d").c_str(), 0755), 0);
+    const auto node = node_of("d");
+    ASSERT_EQ(error_of(fs_->rmdir(ctx, NodeId::root, make_name("d"))), 0);
+    for (int i = 0; i < 10; ++i) {
+        dir_.write("x" + std::to_string(i), "");
+        (void)node_of("x" + std::to_string(i));
+    }
+    EXPECT_EQ(getattr_error(node), 0);
+}
+
 TEST_P(InodeStoreTest, AnswersEnfileOnlyWhenOpenFilesUseUpTheBudget) {
     start(with_mode(GetParam(), 8));
     std::vector<HandleId> handles;
