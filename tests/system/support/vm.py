@@ -189,17 +189,20 @@ def connect(path: str, timeout: float) -> socket.socket:
 
 
 class Guest:
-    """A QEMU with a booted guest. `extra` brings static programs in; `incoming` waits for a migration."""
+    """A QEMU with a booted guest. `extra` brings static programs in; `incoming` waits for a migration;
+    `share_arguments` are the arguments for memory and shares, where a test does not want ours."""
 
     def __init__(self, shares: list[Share], *, memory: int = 512, cpus: int = 2,
                  extra: dict[str, str] | None = None, incoming: str | None = None,
                  accel: str | None = None, image: pathlib.Path | None = None, boot: bool = True,
-                 reboots: bool = False):
+                 reboots: bool = False, share_arguments: list[str] | None = None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-guest-'))
         self.image = image or make_initramfs(self.directory, extra or {})
         self.buffer = b''
         self.shell = None
-        command = self._command(shares, memory, cpus, accel or pick_accel(), incoming)
+        if share_arguments is None:
+            share_arguments = self._share_arguments(shares, memory)
+        command = self._command(share_arguments, cpus, accel or pick_accel(), incoming)
         command.append('-no-shutdown' if incoming else '-no-reboot')
         if reboots:
             command.remove('-no-reboot')
@@ -216,11 +219,21 @@ class Guest:
             self.close()
             raise GuestError(f'{error}\n{text}') from None
 
-    def _command(self, shares, memory, cpus, accel, incoming):
+    @staticmethod
+    def _share_arguments(shares, memory):
+        arguments = ['-m', f'{memory}M', '-machine', 'memory-backend=mem',
+                     '-object', f'memory-backend-memfd,id=mem,size={memory}M,share=on']
+        for number, share in enumerate(shares):
+            arguments += [
+                '-chardev', f'socket,id=fs{number},path={share.socket}', '-device',
+                f'vhost-user-fs-pci,id=vfs{number},queue-size={share.queue_size},chardev=fs{number},'
+                f'tag={share.tag},num-request-queues={share.queues},addr={number + 4:x}']
+        return arguments
+
+    def _command(self, share_arguments, cpus, accel, incoming):
         command = [
-            QEMU, '-machine', f'q35,accel={accel},memory-backend=mem', '-nodefaults', '-display', 'none',
-            '-cpu', 'host' if accel == 'kvm' else 'max', '-smp', str(cpus), '-m', f'{memory}M',
-            '-object', f'memory-backend-memfd,id=mem,size={memory}M,share=on',
+            QEMU, '-machine', f'q35,accel={accel}', '-nodefaults', '-display', 'none',
+            '-cpu', 'host' if accel == 'kvm' else 'max', '-smp', str(cpus), *share_arguments,
             '-kernel', str(kernel()), '-initrd', str(self.image),
             '-append', 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on',
             '-qmp', f'unix:{self.directory}/qmp,server=on,wait=off',
@@ -228,11 +241,6 @@ class Guest:
             '-chardev', f'socket,id=shell,path={self.directory}/shell,server=on,wait=off',
             '-serial', 'chardev:shell',
         ]
-        for number, share in enumerate(shares):
-            command += [
-                '-chardev', f'socket,id=fs{number},path={share.socket}', '-device',
-                f'vhost-user-fs-pci,id=vfs{number},queue-size={share.queue_size},chardev=fs{number},'
-                f'tag={share.tag},num-request-queues={share.queues},addr={number + 4:x}']
         if incoming:
             command += ['-incoming', incoming]
         return command
