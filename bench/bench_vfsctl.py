@@ -72,7 +72,7 @@ def verbs(middle):
 
 
 def measure(argv, directory, env):
-    """Seconds, CPU seconds and KiB of one run. The KiB are never below this script's own: Linux counts
+    """Seconds, CPU seconds, KiB and exit status of one run. The KiB are never below this script's own: Linux counts
     what the process was before exec."""
     begin = time.perf_counter()
     pid = os.fork()
@@ -82,8 +82,9 @@ def measure(argv, directory, env):
         os.dup2(out, 1)
         os.dup2(out, 2)
         os.execve(argv[0], argv, env)
-    _, _, usage = os.wait4(pid, 0)
-    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    _, status, usage = os.wait4(pid, 0)
+    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, \
+        os.waitstatus_to_exitcode(status)
 
 
 def bench(name, vfsctl, url, source, args, directory):
@@ -99,8 +100,9 @@ def bench(name, vfsctl, url, source, args, directory):
         seconds = statistics.median(run[0] for run in runs)
         cpu = statistics.median(run[1] for run in runs)
         memory = max(run[2] for run in runs)
+        ended = f'  exit {runs[-1][3]}' if runs[-1][3] else ''
         mark = '' if seconds < 0.1 and memory < 64 * 1024 else '  <-- over the aim'
-        print(f'{seconds * 1e3:8.1f} ms {cpu * 1e3:8.1f} ms CPU {memory / 1024:7.1f} MiB  vfsctl {" ".join(words)}{mark}')
+        print(f'{seconds * 1e3:8.1f} ms {cpu * 1e3:8.1f} ms CPU {memory / 1024:7.1f} MiB  vfsctl {" ".join(words)}{ended}{mark}')
 
 
 def main():
@@ -121,7 +123,7 @@ def main():
         shutil.copy(directory / 'mappings.yaml', directory / 'whole.yaml')
         bench('yaml:', vfsctl, f'yaml:{directory}/mappings.yaml', directory / 'mappings.yaml', args, directory)
         # pmxcfs takes at most 1 MiB for a file: as many mappings as fit.
-        args.mappings = min(args.mappings, (1 << 20) // (40 * args.nodes))
+        args.mappings = min(args.mappings, (1 << 20) // (64 * args.nodes))
         (directory / 'whole.yaml').write_text('version: 1\nmappings: {new: {nodes: {node1: /srv/new}}}\n')
         write_pve(directory / 'pve', args.mappings, args.nodes)
         bench('pve:', vfsctl, f'pve:{directory}/pve', directory / 'pve/mapping/directory.cfg', args, directory)
