@@ -18,6 +18,9 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 /// Without leading and trailing ASCII white space (space, \t, \n, \v, \f, \r).
 std::string_view trim(std::string_view text);
 
+/// With a to z for the ASCII letters A to Z; every other byte stays.
+std::string to_lower(std::string_view text);
+
 /// A decimal number, all of `text`, no sign, no blanks; ERANGE above `max`, EINVAL otherwise.
 /// `what` names the value in the error.
 Result<std::uint64_t>

@@ -9,6 +9,12 @@
 namespace vfskit::base {
 namespace {
 
+TEST(ToLower, ChangesAsciiLettersOnly) {
+    EXPECT_EQ(to_lower("CAP_Mknod-7"), "cap_mknod-7");
+    EXPECT_EQ(to_lower("\xC3\x84[@`{"), "\xC3\x84[@`{");
+    EXPECT_EQ(to_lower(""), "");
+}
+
 TEST(Split, KeepsEmptyParts) {
     EXPECT_EQ(split(",a,,b", ','), (std::vector<std::string_view>{"", "a", "", "b"}));
 }
