@@ -2,13 +2,12 @@
 #include "virtiofsd/capabilities.h"
 
 #include "core/base/text.h"
+#include "core/option_grammar/capability_changes.h"
 
 #include <cap-ng.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <vector>
 
@@ -48,20 +47,13 @@ Error unknown_capability(const std::string& name) {
 
 Result<CapabilitySet>
 modify_capabilities(CapabilitySet set, std::string_view modcaps, bool uses_file_handles) {
-    for (const auto word : base::split(modcaps, ':')) {
-        if (word.empty() || (word.front() != '+' && word.front() != '-')) {
-            return Error{EINVAL, fmt::format("Invalid '{}' in --modcaps", word)}.with_remedy(
-                "Each part is '+name' or '-name', separated by ':'");
-        }
-        std::string name{word.substr(1)};
-        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-            return static_cast<char>(std::tolower(c));
-        });
-        const int capability = capng_name_to_capability(name.c_str());
+    VFSKIT_TRY_ASSIGN(const auto changes, option_grammar::parse_capability_changes(modcaps));
+    for (const auto& change : changes) {
+        const int capability = capng_name_to_capability(change.name.c_str());
         if (capability < 0) {
-            return unknown_capability(name);
+            return unknown_capability(change.name);
         }
-        if (word.front() == '+') {
+        if (change.adds) {
             set.insert(capability);
         } else if (capability == CAP_DAC_READ_SEARCH && uses_file_handles) {
             return Error{EINVAL, "--modcaps removes dac_read_search, which file handles need"}

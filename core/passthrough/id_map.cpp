@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/passthrough/id_map.h"
 
-#include "core/base/text.h"
+#include "core/option_grammar/id_translation.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <cerrno>
+#include <utility>
 
 namespace vfskit::passthrough {
 
@@ -55,34 +54,6 @@ namespace {
 
 constexpr std::uint64_t id_count = std::uint64_t{1} << 32;
 
-bool is_word_char(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-}
-
-struct Fields {
-    std::string type;
-    std::vector<std::uint32_t> numbers;
-};
-
-Result<Fields> read_fields(std::string_view rule) {
-    const auto type_end = static_cast<std::size_t>(
-        std::find_if_not(rule.begin(), rule.end(), is_word_char) - rule.begin());
-    if (type_end == rule.size()) {
-        return Error{EINVAL, "it has no separator after the type"};
-    }
-    Fields fields;
-    fields.type = std::string{rule.substr(0, type_end)};
-    std::transform(fields.type.begin(),
-                   fields.type.end(),
-                   fields.type.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    for (const auto part : base::split(rule.substr(type_end + 1), rule[type_end])) {
-        VFSKIT_TRY_ASSIGN(const auto number, base::parse_unsigned(part, "an id", UINT32_MAX));
-        fields.numbers.push_back(static_cast<std::uint32_t>(number));
-    }
-    return fields;
-}
-
 /// `count` ids from `first` on, going to `target`. A count of 0 maps nothing, as upstream's does.
 Result<void> add_range(IdRanges& ranges,
                        std::uint32_t first,
@@ -100,38 +71,28 @@ Result<void> add_range(IdRanges& ranges,
     return ranges.add({first, first + (count - 1), effect, target});
 }
 
-Result<void> add_rule(IdRules& rules, const Fields& fields) {
+Result<void> add_rule(IdRules& rules, std::string_view text) {
+    using enum option_grammar::TranslationKind;
     using Effect = IdRanges::Effect;
-    const auto& n = fields.numbers;
-    const bool is_forbid = fields.type == "forbid-guest";
-    constexpr std::array<std::string_view, 6> types{
-        "guest", "host", "squash-guest", "squash-host", "forbid-guest", "map"};
-    if (std::find(types.begin(), types.end(), fields.type) == types.end()) {
-        return Error{EINVAL, fmt::format("unknown type '{}'", fields.type)};
+    VFSKIT_TRY_ASSIGN(const auto rule, option_grammar::parse_id_translation(text));
+    auto& to_host = rules.guest_to_host;
+    auto& to_guest = rules.host_to_guest;
+    switch (rule.kind) {
+    case guest:
+        return add_range(to_host, rule.from, rule.to, rule.count, Effect::shift);
+    case host:
+        return add_range(to_guest, rule.from, rule.to, rule.count, Effect::shift);
+    case squash_guest:
+        return add_range(to_host, rule.from, rule.to, rule.count, Effect::squash);
+    case squash_host:
+        return add_range(to_guest, rule.from, rule.to, rule.count, Effect::squash);
+    case forbid_guest:
+        return add_range(to_host, rule.from, 0, rule.count, Effect::forbid);
+    case map:
+        VFSKIT_TRY(add_range(to_host, rule.from, rule.to, rule.count, Effect::shift));
+        return add_range(to_guest, rule.to, rule.from, rule.count, Effect::shift);
     }
-    if (n.size() != (is_forbid ? 2U : 3U)) {
-        return Error{
-            EINVAL,
-            fmt::format(
-                "'{}' takes {} numbers, it has {}", fields.type, is_forbid ? 2 : 3, n.size())};
-    }
-    if (is_forbid) {
-        return add_range(rules.guest_to_host, n[0], 0, n[1], Effect::forbid);
-    }
-    if (fields.type == "guest") {
-        return add_range(rules.guest_to_host, n[0], n[1], n[2], Effect::shift);
-    }
-    if (fields.type == "host") {
-        return add_range(rules.host_to_guest, n[0], n[1], n[2], Effect::shift);
-    }
-    if (fields.type == "squash-guest") {
-        return add_range(rules.guest_to_host, n[0], n[1], n[2], Effect::squash);
-    }
-    if (fields.type == "squash-host") {
-        return add_range(rules.host_to_guest, n[0], n[1], n[2], Effect::squash);
-    }
-    VFSKIT_TRY(add_range(rules.guest_to_host, n[0], n[1], n[2], Effect::shift));
-    return add_range(rules.host_to_guest, n[1], n[0], n[2], Effect::shift);
+    return {};
 }
 
 } // namespace
@@ -139,9 +100,7 @@ Result<void> add_rule(IdRules& rules, const Fields& fields) {
 Result<IdRules> IdRules::parse(std::span<const std::string> rules, std::string_view option) {
     IdRules parsed;
     for (const auto& rule : rules) {
-        auto fields = read_fields(rule);
-        auto added = fields ? add_rule(parsed, *fields) : Result<void>{std::move(fields).error()};
-        if (!added) {
+        if (auto added = add_rule(parsed, rule); !added) {
             return std::move(added)
                 .error()
                 .under(fmt::format("{} '{}'", option, rule))

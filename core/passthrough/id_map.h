@@ -46,11 +46,9 @@ struct IdRules {
     IdRanges guest_to_host;
     IdRanges host_to_guest;
 
-    /// Each rule is TYPE<sep>…, where <sep> is the first character that is none of [A-Za-z0-9_-]:
-    ///     guest:G:H:N   host:H:G:N   map:G:H:N (both ways)   shifted one to one
-    ///     squash-guest:G:H:N (N guest ids become H)   squash-host:H:G:N   forbid-guest:G:N
-    /// `option` names the option in errors ("--translate-uid"). EINVAL for anything else, for
-    /// ranges beyond 2^32, and for source ranges that intersect.
+    /// Each rule as option_grammar::parse_id_translation() reads it. `option` names the option in
+    /// errors ("--translate-uid"). EINVAL for anything else, for ranges beyond 2^32, and for source
+    /// ranges that intersect.
     static Result<IdRules> parse(std::span<const std::string> rules, std::string_view option);
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/option_grammar/xattr_rules.h"
 
 #include <array>
 #include <cstddef>
@@ -30,16 +31,9 @@ private:
 
 /// An ordered list of rules; the first that matches decides. Names are bytes: nothing here knows an
 /// encoding. Immutable once parsed, so any thread may use it.
-///
-/// Grammar: rules apart by white space; the first character of a rule is its delimiter D:
-///     D type D scope D key D prepend D      type: prefix ok bad unsupported; scope: client server
-///                                           all
-///     D map D key D prepend D               short form; the only or the last rule
 class XattrMap {
 public:
-    /// Parses and checks. EINVAL names the rule, its place in the text and the remedy. A map whose
-    /// last rules do not catch every name in both directions is refused: an unmatched name has no
-    /// meaning, and finding that out at run time would be too late.
+    /// As option_grammar::parse_xattr_map() says, with words in any letter case.
     static Result<XattrMap> parse(std::string_view text);
 
     /// The host's name for what the guest asked for: 0 and `host_name` set; EPERM (rule "bad"),
@@ -51,18 +45,13 @@ public:
     [[nodiscard]] std::string_view to_guest(std::string_view host_name) const;
 
 private:
-    enum class Type { prefix, ok, bad, unsupported };
-    enum class Scope { client, server, all };
     struct Rule {
-        Type type = Type::ok;
-        Scope scope = Scope::all;
+        option_grammar::XattrRuleType type = option_grammar::XattrRuleType::ok;
+        bool is_for_client = true;
+        bool is_for_server = true;
         std::string key;
         std::string prepend;
     };
-
-    friend class XattrMapParser;
-    [[nodiscard]] static bool applies_to_client(const Rule& rule);
-    [[nodiscard]] static bool applies_to_server(const Rule& rule);
 
     std::vector<Rule> rules_;
 };

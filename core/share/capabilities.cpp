@@ -55,14 +55,6 @@ constexpr std::array<std::string_view, 41> capability_names{"audit_control",
                                                             "syslog",
                                                             "wake_alarm"};
 
-std::string to_lower(std::string_view text) {
-    std::string lower{text};
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return lower;
-}
-
 Error bad_list(std::string message, std::string remedy) {
     return Error{EINVAL, std::move(message)}
         .at({.file = {}, .line = 0, .key = "modcaps"})
@@ -82,21 +74,12 @@ Error unknown_capability(std::string_view name) {
     return bad_list(std::move(message), "Use a name of capabilities(7) without \"CAP_\"");
 }
 
-Result<CapabilityChange> parse_change(std::string_view element) {
-    constexpr auto* remedy = "Write \"+name\" to add a capability or \"-name\" to drop one, "
-                             "separated by \":\"";
-    if (element.size() < 2) {
-        return bad_list("The list of capabilities has an empty element", remedy);
-    }
-    if (element.front() != '+' && element.front() != '-') {
-        return bad_list(fmt::format("Capability \"{}\" has no sign", element), remedy);
-    }
-    auto name = to_lower(element.substr(1));
+Result<void> check_name(const std::string& name) {
     if (std::find(capability_names.begin(), capability_names.end(), name) ==
         capability_names.end()) {
         return unknown_capability(name);
     }
-    return CapabilityChange{.adds = element.front() == '+', .name = std::move(name)};
+    return {};
 }
 
 const CapabilityChange* last_mention(std::span<const CapabilityChange> changes,
@@ -110,10 +93,9 @@ const CapabilityChange* last_mention(std::span<const CapabilityChange> changes,
 } // namespace
 
 Result<std::vector<CapabilityChange>> parse_capability_changes(std::string_view list) {
-    std::vector<CapabilityChange> changes;
-    for (const auto element : base::split(list, ':')) {
-        VFSKIT_TRY_ASSIGN(auto change, parse_change(element));
-        changes.push_back(std::move(change));
+    VFSKIT_TRY_ASSIGN(auto changes, option_grammar::parse_capability_changes(list));
+    for (const auto& change : changes) {
+        VFSKIT_TRY(check_name(change.name));
     }
     return changes;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grammar of virtiofsd's --xattrmap, so that a bad map is found before a daemon starts.
+// Whether virtiofsd takes an --xattrmap, so that a bad one is found before a daemon starts.
 #pragma once
 
 #include "core/base/result.h"
