@@ -176,7 +176,7 @@ Result<void> BackendSession::Impl::answer(Message& message) {
     auto reply = dispatch(message);
     if (!reply) {
         report(LogLevel::warn,
-               fmt::format("{}: {}", describe_request(message.request), reply.error().message()));
+               fmt::format("{}: {}", describe_request(message.request), reply.error().describe()));
         return send_failure(message);
     }
     if (*reply) {
