@@ -151,7 +151,8 @@ using base::Result;
 /// function with its Error.
 #define VFSKIT_TRY_ASSIGN(target, expr)                                                            \
     VFSKIT_TRY_ASSIGN_IMPL(VFSKIT_CONCAT(vfskit_try_, __LINE__), target, expr)
-// NOLINTBEGIN(bugprone-macro-parentheses): target is a declaration or a name, which parentheses would break
+// NOLINTBEGIN(bugprone-macro-parentheses): target is a declaration or a name, which parentheses
+// would break
 #define VFSKIT_TRY_ASSIGN_IMPL(tmp, target, expr)                                                  \
     auto tmp = (expr);                                                                             \
     if (!tmp) {                                                                                    \

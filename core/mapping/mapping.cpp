@@ -300,11 +300,31 @@ Result<void> validate_parts(const DirectoryMapping& mapping, Rules rules) {
     return {};
 }
 
+// A handle or a descriptor of one directory means nothing in a copy of it.
+Result<void> validate_method(const DirectoryMapping& mapping) {
+    const auto method = mapping.live_migration_method;
+    if (!method || *method == MigrationMethod::find_paths ||
+        mapping.path_relation != PathRelation::replicas) {
+        return {};
+    }
+    return Error{
+        EINVAL,
+        fmt::format(
+            "The method {} needs the same directory on every node, and the paths are replicas",
+            to_string(*method))}
+        .at({"", 0, "live-migration-method"})
+        .with_remedy("Use find-paths, or say that the paths are the same-directory");
+}
+
 } // namespace
 
 Result<void> validate(const DirectoryMapping& mapping, Rules rules) {
     VFSKIT_TRY(validate_dirid(mapping.id, rules));
-    if (auto valid = validate_parts(mapping, rules); !valid) {
+    auto valid = validate_parts(mapping, rules);
+    if (valid && rules == Rules::strict) {
+        valid = validate_method(mapping);
+    }
+    if (!valid) {
         return std::move(valid).error().under(fmt::format("Mapping '{}'", mapping.id));
     }
     return {};

@@ -96,8 +96,8 @@ public:
         bool is_remote = false;
     };
     HandleId add(Opening opening);
-    /// With an id from a migration; false when it is taken. Without a descriptor it is a handle that
-    /// the guest has and the host lost: its use answers EIO.
+    /// With an id from a migration; false when it is taken. Without a descriptor it is a handle
+    /// that the guest has and the host lost: its use answers EIO.
     [[nodiscard]] bool restore(HandleId id, Opening opening);
     HandleRef find(HandleId id);
     /// Takes it out; the descriptor is closed when the last user is done. False: not there.

@@ -19,12 +19,14 @@ OptionSet& OptionSet::add(OptionSpec spec, Take take) {
 }
 
 OptionSet& OptionSet::single(OptionSpec spec, std::function<Result<void>(std::string_view)> take) {
-    return add(std::move(spec), [take](const std::vector<std::string>& words) -> Result<void> {
-        if (words.size() != 1) {
-            return Error{EINVAL, "Given more than once"}.with_remedy("Give it one value");
-        }
-        return take(words.front());
-    });
+    return add(
+        std::move(spec),
+        [take = std::move(take)](const std::vector<std::string>& words) -> Result<void> {
+            if (words.size() != 1) {
+                return Error{EINVAL, "Given more than once"}.with_remedy("Give it one value");
+            }
+            return take(words.front());
+        });
 }
 
 OptionSet& OptionSet::flag(OptionSpec spec, bool& target) {

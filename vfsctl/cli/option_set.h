@@ -56,14 +56,14 @@ public:
 
     /// A value that `parse` (string_view -> Result<T>) understands; its errors name the option.
     template <class T, class Parse>
-    OptionSet& value(OptionSpec spec, std::optional<T>& target, Parse parse) {
+    OptionSet& value(OptionSpec&& spec, std::optional<T>& target, Parse parse) {
         return single(std::move(spec), [&target, parse](std::string_view word) -> Result<void> {
             VFSKIT_TRY_ASSIGN(target, parse(word));
             return {};
         });
     }
     template <class T, class Parse>
-    OptionSet& value(OptionSpec spec, T& target, Parse parse) {
+    OptionSet& value(OptionSpec&& spec, T& target, Parse parse) {
         return single(std::move(spec), [&target, parse](std::string_view word) -> Result<void> {
             VFSKIT_TRY_ASSIGN(target, parse(word));
             return {};

@@ -286,5 +286,20 @@ TEST(Mapping, IsCheckedInEveryPart) {
     EXPECT_EQ(validate(bad_description, Rules::pve).error().place().key, "description");
 }
 
+TEST(Mapping, HasNoHandlesBetweenReplicasUnderStrictRules) {
+    auto mapping = media();
+    mapping.path_relation = PathRelation::replicas;
+    mapping.live_migration_method = MigrationMethod::file_handles;
+    const auto valid = validate(mapping, Rules::strict);
+    ASSERT_FALSE(valid);
+    EXPECT_EQ(valid.error().place().key, "live-migration-method");
+    EXPECT_TRUE(validate(mapping, Rules::pve));
+    mapping.live_migration_method = MigrationMethod::find_paths;
+    EXPECT_TRUE(validate(mapping, Rules::strict));
+    mapping.live_migration_method = MigrationMethod::file_handles;
+    mapping.path_relation = PathRelation::same_directory;
+    EXPECT_TRUE(validate(mapping, Rules::strict));
+}
+
 } // namespace
 } // namespace vfskit::mapping
