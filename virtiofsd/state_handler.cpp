@@ -62,11 +62,13 @@ void StateHandler::migration_stopped() {
 Result<void> StateHandler::check_locks() {
     std::size_t locks = 0;
     filesystem_.locks().for_each([&locks](auto, auto, const auto&) { ++locks; });
+    filesystem_.handles().for_each(
+        [&locks](const auto& handle) { locks += handle.has_flock ? 1 : 0; });
     if (locks != 0) {
         return Error{EBUSY, fmt::format("The guest holds {} file locks on this host", locks)}
             .with_remedy(
                 "Migrate when its programs have let go of them, or serve the share without "
-                "--posix-lock");
+                "--posix-lock and --flock");
     }
     return {};
 }

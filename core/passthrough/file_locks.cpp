@@ -173,6 +173,7 @@ Outcome<void> FileLocks::set_flock(const LockArgs& args) {
     if (::flock(handle->fd.get(), operation | LOCK_NB) != 0) {
         return Errno{errno == EWOULDBLOCK ? EAGAIN : errno};
     }
+    handle->has_flock = operation != LOCK_UN;
     if (operation != LOCK_EX) {
         wake_locked(handle->node);
     }

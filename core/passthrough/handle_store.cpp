@@ -81,6 +81,7 @@ bool HandleStore::restore(HandleId id, Opening opening) {
     handle->type = opening.type;
     handle->is_remote = opening.is_remote;
     handle->directory_offset = 0;
+    handle->has_flock = false;
     handle->users = 1; // the table's
     auto& shard = table_.shard(hash);
     const std::lock_guard lock{shard.mutex};

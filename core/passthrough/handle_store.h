@@ -49,6 +49,7 @@ struct Handle {
     static constexpr off_t unknown_offset = std::numeric_limits<off_t>::min();
     off_t directory_offset = 0; ///< the descriptor's, guarded by directory_mutex
 
+    std::atomic<bool> has_flock{false}; ///< the guest holds a flock(2) lock on the host by it
     std::atomic<std::uint32_t> users{0};
     Handle* next = nullptr; // guarded by the shard's mutex
 };

@@ -95,6 +95,19 @@ def survives_a_dead_destination(guest: Traveller, share: pathlib.Path):
     guest.check_running()
 
 
+def refuses_to_lose_a_lock(guest: Traveller, share: pathlib.Path):
+    locks = ('--flock', '--posix-lock')
+    with Traveller() as other:
+        other.start(OURS, share, *locks, keeps=False)
+        for kind in ('flock', 'posix'):
+            other.run(f'''rm -f /tmp/unlock; keeper /mnt/locked /tmp/unlock {kind} >/tmp/lock.log &
+                while ! grep -q locked /tmp/lock.log; do sleep 0.1; done''')
+            other.must_stay(OURS, share, *locks)
+            assert 'holds 1 file locks' in other.daemon.log_text(), other.daemon.log_text()
+            other.run('touch /tmp/unlock; while pidof keeper >/dev/null; do sleep 0.1; done')
+        other.move(OURS, share, *locks)
+
+
 def keeps_what_has_a_name_when_another_has_none(guest: Traveller, share: pathlib.Path):
     guest.run('echo u >/mnt/unlinked; exec 5</mnt/unlinked; sleep 600 <&5 & echo $! >/tmp/unlinked; '
               'sleep 0.2; rm /mnt/unlinked')
@@ -121,7 +134,7 @@ def main():
         with Traveller() as guest:
             guest.start(OURS, share)
             for step in (follows_a_rename_from_outside, brings_names_that_are_not_utf8, survives_cancelling,
-                         survives_a_dead_destination, keeps_what_has_a_name_when_another_has_none):
+                         survives_a_dead_destination, refuses_to_lose_a_lock, keeps_what_has_a_name_when_another_has_none):
                 step(guest, share)
                 print(step.__name__, flush=True)
             guest.end([share])

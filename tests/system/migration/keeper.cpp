@@ -4,7 +4,10 @@
 // again. Prints "kept N records", or what was lost.
 //
 //     keeper FILE STOP
+//
+// With a third argument it only holds a lock on FILE (flock, or posix: fcntl) until STOP exists.
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,9 +54,31 @@ void append(int fd, unsigned long number) {
     }
 }
 
+void wait_for(const char* path) {
+    while (::access(path, F_OK) != 0) {
+        ::usleep(between_records);
+    }
+}
+
+int hold_lock(const char* path, const char* stop, bool is_flock) {
+    const int fd = ::open(path, O_RDWR | O_CREAT, 0644);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    if (fd < 0 || (is_flock ? ::flock(fd, LOCK_EX) : ::fcntl(fd, F_SETLK, &whole)) != 0) {
+        fail("cannot lock", 0);
+    }
+    std::puts("locked");
+    std::fflush(stdout);
+    wait_for(stop);
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+    if (argc == 4) {
+        return hold_lock(argv[1], argv[2], std::strcmp(argv[3], "flock") == 0);
+    }
     if (argc != 3) {
         return 2;
     }
