@@ -52,7 +52,8 @@ void round(std::uint32_t a,
 // Twenty rounds; five at a time, so that the letters rotate by name and not by moves.
 template <int quarter>
 void rounds(State& s, const std::array<std::uint32_t, 80>& words) {
-    for (std::size_t t = quarter * 20; t < quarter * 20 + 20; t += 5) {
+    constexpr std::size_t first = std::size_t{quarter} * 20;
+    for (std::size_t t = first; t < first + 20; t += 5) {
         round<quarter>(s[0], s[1], s[2], s[3], s[4], words[t]);
         round<quarter>(s[4], s[0], s[1], s[2], s[3], words[t + 1]);
         round<quarter>(s[3], s[4], s[0], s[1], s[2], words[t + 2]);

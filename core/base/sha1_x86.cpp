@@ -60,7 +60,7 @@ add_sha1_blocks_by_instructions(Sha1State& state, const char* blocks, std::size_
     for (; count > 0; --count, blocks += sha1_block_size) {
         // One more than is used: the last nexte is replaced by the sum with the old e.
         __m128i w[21];
-        for (int i = 0; i < 4; ++i) {
+        for (std::size_t i = 0; i < 4; ++i) {
             w[i] = _mm_shuffle_epi8(
                 _mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks + i * 16)), reversed);
         }

@@ -46,7 +46,7 @@ Result<UniqueFd> listen_at(const std::string& path);
 class Server {
 public:
     /// A request line may have this many bytes.
-    static constexpr std::size_t max_request_size = 16 * 1024;
+    static constexpr std::size_t max_request_size = std::size_t{16} << 10;
 
     /// `handlers` must outlive it.
     static Result<std::unique_ptr<Server>>
