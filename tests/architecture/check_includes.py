@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares every #include of our code with the table of rooms in docs/architecture.md.
+"""Compares every #include of our code, and what every room links, with the table in docs/architecture.md.
 
-The table is the source of truth: a room may include only itself and what its row lists. A room that is
-not in the table, an include that is not written from the root, and a row without a folder are faults too.
+The table is the source of truth: a room may include only itself and what its row lists, and DEPENDS in its
+CMakeLists.txt is that list. A room that is not in the table and an include that is not written from the root
+are faults too; a row without a folder is a room that is not built yet.
 """
 import pathlib
 import re
@@ -11,6 +12,8 @@ import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 ROW = re.compile(r'^\|\s*\d\s*\|\s*`([a-z_-]+)`\s*\|[^|]*\|\s*([^|]*?)\s*\|$')
+ROOM_CALL = re.compile(r'^\s*vfskit_room\(\s*([a-z_]+)([^)]*)\)', re.MULTILINE)
+ROOM_KEYWORDS = ('PUBLIC_LIBS', 'PRIVATE_LIBS')
 PROGRAM_DIRS = ('vfsctl', 'virtiofsd', 'libvirt-hook')
 
 
@@ -53,6 +56,30 @@ def check_file(path: str, text: str, table: dict[str, set[str]]) -> list[str]:
     return faults
 
 
+def linked_rooms(arguments: str) -> set[str]:
+    """What stands behind DEPENDS, up to the next keyword."""
+    rooms, is_reading = set(), False
+    for word in arguments.split():
+        if word == 'DEPENDS' or word in ROOM_KEYWORDS:
+            is_reading = word == 'DEPENDS'
+        elif is_reading:
+            rooms.add(word)
+    return rooms
+
+
+def check_links(path: str, text: str, table: dict[str, set[str]]) -> list[str]:
+    """One core/ROOM/CMakeLists.txt: DEPENDS must be the room's row, no more and no less."""
+    room = room_of(path)
+    calls = ROOM_CALL.findall(re.sub(r'#.*', '', text))
+    if [name for name, _ in calls] != [room]:
+        return [f'{path}: it must have exactly one vfskit_room({room} …)']
+    if room not in table:
+        return [f'{path}: room "{room}" is not in the table of docs/architecture.md']
+    linked = linked_rooms(calls[0][1])
+    faults = [f'{path}: {room} links {name}, which its row does not list' for name in sorted(linked - table[room])]
+    return faults + [f'{path}: {room} does not link {name}, which its row lists' for name in sorted(table[room] - linked)]
+
+
 def check_tree(root: pathlib.Path) -> list[str]:
     table = read_table((root / 'docs/architecture.md').read_text())
     faults = [] if table else ['docs/architecture.md: no table of rooms found']
@@ -63,6 +90,8 @@ def check_tree(root: pathlib.Path) -> list[str]:
                 relative = path.relative_to(root).as_posix()
                 seen.add(room_of(relative))
                 faults += check_file(relative, path.read_text(), table)
+    for path in sorted((root / 'core').glob('*/CMakeLists.txt')):
+        faults += check_links(path.relative_to(root).as_posix(), path.read_text(), table)
     if not seen:
         faults.append('no source file was found')
     return faults
@@ -70,5 +99,5 @@ def check_tree(root: pathlib.Path) -> list[str]:
 
 if __name__ == '__main__':
     found = check_tree(pathlib.Path(sys.argv[1]))
-    print('\n'.join(found) if found else 'every #include agrees with docs/architecture.md')
+    print('\n'.join(found) if found else 'every #include and every link agrees with docs/architecture.md')
     sys.exit(1 if found else 0)

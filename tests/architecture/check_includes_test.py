@@ -3,7 +3,7 @@
 """The checker itself: each kind of fault is found, and correct code is not."""
 import unittest
 
-from check_includes import check_file, read_table
+from check_includes import check_file, check_links, read_table
 
 TABLE = read_table('''
 | floor | room | is | may include |
@@ -38,6 +38,32 @@ class CheckIncludes(unittest.TestCase):
 
     def test_refuses_an_unknown_room(self):
         self.assertIn('is not in the table', check_file('core/utils/a.cpp', '', TABLE)[0])
+
+
+class CheckLinks(unittest.TestCase):
+    PATH = 'core/vhost_user/CMakeLists.txt'
+
+    def test_accepts_the_rooms_of_the_row_in_any_order(self):
+        text = '# rooms\nvfskit_room(vhost_user DEPENDS base virtio\n  PUBLIC_LIBS Threads::Threads)\n'
+        self.assertEqual(check_links(self.PATH, text, TABLE), [])
+        self.assertEqual(check_links('core/base/CMakeLists.txt', 'vfskit_room(base PUBLIC_LIBS fmt::fmt)\n', TABLE), [])
+
+    def test_refuses_a_link_that_the_row_does_not_list(self):
+        faults = check_links('core/virtio/CMakeLists.txt', 'vfskit_room(virtio DEPENDS base vhost_user)\n', TABLE)
+        self.assertEqual(len(faults), 1)
+        self.assertIn('virtio links vhost_user', faults[0])
+
+    def test_refuses_a_row_that_is_not_linked(self):
+        faults = check_links(self.PATH, 'vfskit_room(vhost_user DEPENDS base PRIVATE_LIBS virtio)\n', TABLE)
+        self.assertEqual(len(faults), 1)
+        self.assertIn('does not link virtio', faults[0])
+
+    def test_refuses_a_folder_without_its_room(self):
+        self.assertEqual(len(check_links(self.PATH, '# vfskit_room(vhost_user DEPENDS base virtio)\n', TABLE)), 1)
+        self.assertEqual(len(check_links(self.PATH, 'vfskit_room(other DEPENDS base)\n', TABLE)), 1)
+
+    def test_refuses_a_room_without_a_row(self):
+        self.assertIn('is not in the table', check_links('core/utils/CMakeLists.txt', 'vfskit_room(utils)\n', TABLE)[0])
 
 
 if __name__ == '__main__':
