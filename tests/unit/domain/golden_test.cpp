@@ -13,30 +13,19 @@
 #include "core/domain/memory_backing.h"
 #include "core/domain/patch.h"
 #include "core/domain/rng.h"
+#include "tests/support/golden.h"
 #include "tests/unit/domain/samples.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 namespace vfskit::domain {
 namespace {
 
+using test::compare_with_golden;
+
 constexpr LibvirtVersion bookworm{9, 0, 0};
 constexpr LibvirtVersion trixie{11, 3, 0};
-
-void compare_with_golden(const std::string& name, const std::string& text) {
-    const std::string path = std::string{VFSKIT_SOURCE_DIR} + "/tests/golden/" + name;
-    if (std::getenv("VFSKIT_UPDATE_GOLDEN") != nullptr) {
-        const auto replaced = base::replace_file(path, text);
-        ASSERT_TRUE(replaced) << replaced.error().describe();
-    }
-    constexpr std::size_t max_golden = 65536;
-    const auto golden = base::read_file(path, max_golden);
-    ASSERT_TRUE(golden) << golden.error().describe();
-    EXPECT_EQ(*golden, text) << path;
-}
 
 Target target_of(LibvirtVersion version) {
     Target target;

@@ -2,13 +2,12 @@
 // Every command line and argument list, compared with tests/golden/share/*.txt, one word per line,
 // the program first. To accept a change, run the tests with VFSKIT_UPDATE_GOLDEN=1 and read the
 // diff.
-#include "core/base/file.h"
 #include "core/share/qemu_args.h"
+#include "tests/support/golden.h"
 #include "tests/unit/share/sample_shares.h"
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -27,16 +26,7 @@ std::string as_lines(const std::vector<std::string>& words) {
 }
 
 void compare_with_golden(const std::string& name, const std::vector<std::string>& words) {
-    const auto path = std::string{VFSKIT_SOURCE_DIR} + "/tests/golden/share/" + name + ".txt";
-    const auto lines = as_lines(words);
-    if (std::getenv("VFSKIT_UPDATE_GOLDEN") != nullptr) {
-        const auto replaced = base::replace_file(path, lines);
-        ASSERT_TRUE(replaced) << replaced.error().describe();
-    }
-    constexpr std::size_t max_golden = 65536;
-    const auto golden = base::read_file(path, max_golden);
-    ASSERT_TRUE(golden) << golden.error().describe();
-    EXPECT_EQ(*golden, lines) << path;
+    test::compare_with_golden("share/" + name + ".txt", as_lines(words));
 }
 
 void compare_with_golden(const std::string& name, const Result<ProcessSpec>& spec) {
