@@ -126,52 +126,14 @@ Result<ShareRoot> close_the_walls(const Options& options, Entrance& entrance, Lo
 
 namespace {
 
-passthrough::FileHandleMode to_passthrough(InodeFileHandles mode) {
-    switch (mode) {
-    case InodeFileHandles::never:
-        return passthrough::FileHandleMode::never;
-    case InodeFileHandles::prefer:
-        return passthrough::FileHandleMode::prefer;
-    case InodeFileHandles::mandatory:
-        return passthrough::FileHandleMode::mandatory;
-    }
-    return passthrough::FileHandleMode::never;
-}
-
-fuse::CachePolicy to_fuse(CachePolicy policy) {
-    switch (policy) {
-    case CachePolicy::automatic:
-        return fuse::CachePolicy::automatic;
-    case CachePolicy::always:
-        return fuse::CachePolicy::always;
-    case CachePolicy::metadata:
-        return fuse::CachePolicy::metadata;
-    case CachePolicy::never:
-        return fuse::CachePolicy::never;
-    }
-    return fuse::CachePolicy::automatic;
-}
-
-fuse::FeatureMode to_fuse(Negotiation mode) {
-    switch (mode) {
-    case Negotiation::never:
-        return fuse::FeatureMode::never;
-    case Negotiation::automatic:
-        return fuse::FeatureMode::automatic;
-    case Negotiation::always:
-        return fuse::FeatureMode::always;
-    }
-    return fuse::FeatureMode::never;
-}
-
 fuse::Options fuse_options(const Options& options) {
     fuse::Options result;
-    result.cache = to_fuse(options.cache);
+    result.cache = options.cache;
     result.negative_timeout = fuse::Timeout{options.negative_timeout.value_or(0), 0};
     result.writeback = options.writeback;
     result.xattr = options.xattr;
-    result.posix_acl = to_fuse(options.posix_acl);
-    result.security_label = to_fuse(options.security_label);
+    result.posix_acl = options.posix_acl;
+    result.security_label = options.security_label;
     result.killpriv_v2 = options.killpriv_v2;
     result.readdirplus = options.readdirplus;
     result.allow_mmap = options.allow_mmap;
@@ -183,7 +145,7 @@ fuse::Options fuse_options(const Options& options) {
 Result<passthrough::PassthroughOptions> passthrough_options(const Options& options,
                                                             std::uint64_t fd_quota) {
     passthrough::PassthroughOptions result;
-    result.file_handles = to_passthrough(options.inode_file_handles);
+    result.file_handles = options.inode_file_handles;
     result.fd_limit = std::min(fd_quota, options.inode_fd_budget.value_or(fd_quota));
     result.readonly = options.readonly;
     result.announce_submounts = options.announce_submounts;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 #include <functional>
 
@@ -18,14 +17,6 @@ namespace {
 // The daemon whose command line, exit codes and capabilities this one keeps.
 constexpr std::string_view upstream_version = "1.14.0";
 
-std::string lower(std::string_view text) {
-    std::string result{text};
-    std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) {
-        return static_cast<char>(std::tolower(c));
-    });
-    return result;
-}
-
 template <class T>
 struct Word {
     std::string_view text;
@@ -34,7 +25,7 @@ struct Word {
 
 template <class T, std::size_t N>
 Result<T> parse_word(std::string_view value, const std::array<Word<T>, N>& words) {
-    const std::string wanted = lower(value);
+    const std::string wanted = base::to_lower(value);
     std::array<std::string_view, N> known;
     for (std::size_t i = 0; i < N; ++i) {
         if (words[i].text == wanted) {

@@ -6,6 +6,8 @@
 
 #include "core/base/log.h"
 #include "core/base/result.h"
+#include "core/fuse/options.h"
+#include "core/passthrough/inode_store.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,13 +19,13 @@
 
 namespace vfskit::virtiofsd {
 
-enum class CachePolicy { automatic, always, metadata, never };
+// What a room obeys has that room's type; the rest is the daemon's own.
+using fuse::CachePolicy;
+using InodeFileHandles = passthrough::FileHandleMode;
+/// --posix-acl and --security-label.
+using Negotiation = fuse::FeatureMode;
 enum class SandboxMode { namespaces, chroot, none };
 enum class SeccompAction { none, kill, log, trap };
-enum class InodeFileHandles { never, prefer, mandatory };
-/// --posix-acl and --security-label: `automatic` warns where the guest lacks the feature, `always`
-/// refuses it.
-enum class Negotiation { never, automatic, always };
 enum class MigrationMode { find_paths, file_handles };
 enum class OnError { abort, guest_error };
 
