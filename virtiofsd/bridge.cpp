@@ -58,6 +58,10 @@ void Bridge::handle(vhost_user::RequestSlot& request) {
     }
 }
 
+void Bridge::batch_ended(vhost_user::QueueIndex /*queue*/) {
+    thread_worker->end_batch();
+}
+
 void Bridge::complete(std::uint64_t token, std::size_t used) {
     reinterpret_cast<vhost_user::RequestSlot*>(token)->complete(used);
 }

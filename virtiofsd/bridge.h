@@ -21,6 +21,7 @@ public:
     void thread_started() override;
     vhost_user::RequestCost cost_of(const vhost_user::RequestSlot& request) override;
     void handle(vhost_user::RequestSlot& request) override;
+    void batch_ended(vhost_user::QueueIndex queue) override;
     void drain(vhost_user::QueueIndex queue) override;
     void device_reset() override;
 

@@ -247,7 +247,7 @@ std::optional<std::size_t> Session::serve(const Buffers& buffers,
                                           SessionWorker& worker,
                                           CompletionSink& sink,
                                           std::uint64_t token) {
-    const auto started = std::chrono::steady_clock::now();
+    worker.clock_.start();
     const auto& operation = find_operation(header.opcode);
     const auto room = total_size(buffers.writable);
     if (room < sizeof(OutHeader) && !operation.is_silent) {
@@ -256,8 +256,7 @@ std::optional<std::size_t> Session::serve(const Buffers& buffers,
     }
     RequestDeferral deferral{buffers.writable, header.unique, sink, token};
     const auto outcome = run(operation, buffers, header, worker, deferral);
-    worker.statistics_.record(
-        header.opcode, !outcome.has_value(), std::chrono::steady_clock::now() - started);
+    worker.statistics_.record(header.opcode, !outcome.has_value(), worker.clock_.stop());
     if (deferral.is_parked()) {
         return std::nullopt;
     }
@@ -309,12 +308,11 @@ Outcome<std::size_t> Session::run(const Operation& operation,
 
 std::size_t
 Session::handle_exclusively(const Buffers& buffers, const InHeader& header, SessionWorker& worker) {
-    const auto started = std::chrono::steady_clock::now();
+    worker.clock_.start();
     const auto outcome = header.opcode == raw(Opcode::FUSE_INIT)
                              ? serve_init(buffers, header, *worker.scratch_)
                              : serve_destroy();
-    worker.statistics_.record(
-        header.opcode, !outcome.has_value(), std::chrono::steady_clock::now() - started);
+    worker.statistics_.record(header.opcode, !outcome.has_value(), worker.clock_.stop());
     if (total_size(buffers.writable) < sizeof(OutHeader)) {
         return 0; // DESTROY needs no reply, INIT without room for one has changed nothing
     }

@@ -16,6 +16,9 @@
 
 namespace vfskit::fuse {
 
+/// A request's latency is the time that we have it: from where it was taken up, or from the end of
+/// the one before it in the same batch (SessionWorker::end_batch()), to its answer.
+///
 /// Bucket i of a latency histogram counts requests that took less than 2^i microseconds (of 1024
 /// ns) and at least half of it; the last takes the rest (16 s and above).
 inline constexpr std::size_t latency_bucket_count = 26;

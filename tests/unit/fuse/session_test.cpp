@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include <chrono>
 #include <thread>
 
 namespace vfskit::fuse {
@@ -489,6 +490,49 @@ TEST_F(SessionTest, EmptyLabelRecordMeansNoLabel) {
     const auto request = RequestBytes{}.add(MkdirIn{0755, 0}).name("d").extension(0, "");
     EXPECT_EQ(guest.call(FUSE_MKDIR, 1, request).error(), 0);
     EXPECT_EQ(fs.last_creation().label_name, "");
+}
+
+TEST(RequestClock, BeginsWhereTheLastRequestEndedWithinABatch) {
+    using namespace std::chrono_literals;
+    RequestClock clock;
+    clock.end_batch();
+    clock.start();
+    static_cast<void>(clock.stop());
+    std::this_thread::sleep_for(2ms);
+
+    clock.start();
+
+    EXPECT_GE(clock.stop(), 2ms);
+}
+
+TEST(RequestClock, LeavesOutTheWaitBehindABatch) {
+    using namespace std::chrono_literals;
+    RequestClock clock;
+    clock.end_batch();
+    clock.start();
+    static_cast<void>(clock.stop());
+    clock.end_batch();
+    const auto before = RequestClock::Clock::now();
+    std::this_thread::sleep_for(2ms);
+
+    clock.start();
+    const auto latency = clock.stop();
+
+    EXPECT_LE(latency, RequestClock::Clock::now() - before - 2ms);
+}
+
+TEST(RequestClock, LeavesOutTheTimeBetweenRequestsWhereNobodyTellsOfBatches) {
+    using namespace std::chrono_literals;
+    RequestClock clock;
+    clock.start();
+    static_cast<void>(clock.stop());
+    const auto before = RequestClock::Clock::now();
+    std::this_thread::sleep_for(2ms);
+
+    clock.start();
+    const auto latency = clock.stop();
+
+    EXPECT_LE(latency, RequestClock::Clock::now() - before - 2ms);
 }
 
 } // namespace
