@@ -33,16 +33,21 @@ Server::Server(const Options& options,
       stop_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 Result<void> Server::run() {
-    do {
+    for (;;) {
         log_.write(LogLevel::info, "Waiting for vhost-user socket connection...");
         VFSKIT_TRY_ASSIGN(auto connection, accept());
         if (!connection) {
             return {};
         }
         log_.write(LogLevel::info, "Client connected, servicing requests");
-        serve_one(std::move(connection));
-    } while (options_.keep_listening && !is_stopped());
-    return {};
+        auto served = serve_one(std::move(connection));
+        if (!options_.keep_listening || is_stopped()) {
+            return served;
+        }
+        if (!served) {
+            log_.write(LogLevel::error, served.error().describe());
+        }
+    }
 }
 
 void Server::stop() {
@@ -87,7 +92,7 @@ Result<UniqueFd> Server::accept() {
     }
 }
 
-void Server::serve_one(UniqueFd connection) {
+Result<void> Server::serve_one(UniqueFd connection) {
     if (!options_.keep_listening) {
         // A second front-end fails at once instead of waiting in the backlog for ever.
         entrance_.listener.fd.reset();
@@ -99,15 +104,13 @@ void Server::serve_one(UniqueFd connection) {
                                        state_handler_,
                                        log_};
     set_current(&backend);
-    const auto served = backend.serve();
+    auto served = backend.serve();
     set_current(nullptr);
     session_.reset();
-    if (!served) {
-        log_.write(LogLevel::error, served.error().describe());
-    }
     log_.write(LogLevel::info,
                options_.keep_listening ? "Client disconnected"
                                        : "Client disconnected, shutting down");
+    return served;
 }
 
 void Server::set_current(vhost_user::BackendSession* backend) {

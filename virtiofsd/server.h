@@ -29,7 +29,7 @@ public:
            LogSink& log);
 
     /// Returns when the front-end has gone (with --keep-listening: never for that reason), or after
-    /// stop().
+    /// stop(). A conversation that broke off is an Error.
     Result<void> run();
     void stop();
 
@@ -39,7 +39,7 @@ public:
 private:
     [[nodiscard]] bool is_stopped() const;
     Result<UniqueFd> accept();
-    void serve_one(UniqueFd connection);
+    Result<void> serve_one(UniqueFd connection);
     void set_current(vhost_user::BackendSession* backend);
 
     const Options& options_;
