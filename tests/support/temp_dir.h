@@ -11,12 +11,11 @@
 
 namespace vfskit::test {
 
-/// A private directory under $TMPDIR (or /tmp), removed with everything in it.
+/// A private directory under $TMPDIR (or /tmp, or where it is told), removed with everything in it.
 class TempDir {
 public:
-    TempDir() {
-        const char* base = std::getenv("TMPDIR");
-        root_ = std::string{base != nullptr ? base : "/tmp"} + "/vfskit-test-XXXXXX";
+    TempDir() : TempDir{std::getenv("TMPDIR") != nullptr ? std::getenv("TMPDIR") : "/tmp"} {}
+    explicit TempDir(const std::string& base) : root_{base + "/vfskit-test-XXXXXX"} {
         if (::mkdtemp(root_.data()) == nullptr) {
             throw std::runtime_error("cannot create " + root_);
         }
