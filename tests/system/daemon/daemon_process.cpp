@@ -105,12 +105,7 @@ std::vector<std::string> Place::arguments(std::vector<std::string> more) const {
 DaemonProcess::DaemonProcess(const Start& start) {
     std::vector<std::string> words{daemon_binary()};
     words.insert(words.end(), start.arguments.begin(), start.arguments.end());
-    std::vector<std::string> environment = start.environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        environment.emplace_back(*entry);
-    }
     auto argv = pointers(words);
-    auto envp = pointers(environment);
     pid_ = ::fork();
     if (pid_ < 0) {
         throw std::runtime_error{"cannot fork"};
@@ -119,7 +114,7 @@ DaemonProcess::DaemonProcess(const Start& start) {
         redirect(directory_.path("err"), STDERR_FILENO);
         redirect(directory_.path("out"), STDOUT_FILENO);
         start.prepare();
-        ::execve(argv[0], argv.data(), envp.data());
+        ::execv(argv[0], argv.data());
         ::_exit(127);
     }
 }
@@ -200,7 +195,7 @@ std::string proc_field(const std::string& path, const std::string& name) {
 }
 
 Ended run_daemon(const std::vector<std::string>& arguments) {
-    DaemonProcess daemon{{.arguments = arguments, .environment = {}}};
+    DaemonProcess daemon{{.arguments = arguments}};
     const auto status = daemon.wait_exit();
     return {status.value_or(-1), daemon.output(), daemon.log()};
 }

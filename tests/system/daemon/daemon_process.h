@@ -45,9 +45,8 @@ private:
 
 struct Start {
     std::vector<std::string> arguments;
-    /// Run in the child just before the exec: other identity, namespaces, descriptors.
+    /// Run in the child just before the exec: other identity, namespaces, descriptors, setenv().
     std::function<void()> prepare = [] {};
-    std::vector<std::string> environment; ///< NAME=value, beside the test's own
 };
 
 class DaemonProcess {

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon as its supervisor sees it: exit statuses, log lines, files, sockets.
+#include "core/control/client.h"
+#include "tests/system/daemon/system_guest.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace vfskit::test {
+namespace {
+
+using namespace fuse::wire;
+using fuse::RequestBytes;
+
+constexpr const char* waiting_line = "Waiting for vhost-user socket connection...";
+constexpr const char* connected_line = "Client connected, servicing requests";
+constexpr const char* gone_line = "Client disconnected, shutting down";
+
+mode_t mode_of(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
+}
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+// --- What ends it, and how
+
+TEST(ExitStatus, IsTwoAfterAWrongCommandLine) {
+    EXPECT_EQ(run_daemon({}).status, 2);
+    EXPECT_EQ(run_daemon({"--no-such-option"}).status, 2);
+    EXPECT_EQ(run_daemon({"--shared-dir=/tmp", "--fd=3", "--socket-path=/tmp/x"}).status, 2);
+}
+
+TEST(ExitStatus, IsOneWhenTheConfigurationCannotWork) {
+    const Place place;
+    const auto ended =
+        run_daemon({"--socket-path=" + place.socket(), "--shared-dir=/no/such/directory"});
+    EXPECT_EQ(ended.status, 1);
+    EXPECT_TRUE(has(ended.err, "/no/such/directory does not exist")) << ended.err;
+    EXPECT_TRUE(has(ended.err, "ERROR virtiofsd")) << ended.err;
+    EXPECT_EQ(run_daemon(place.arguments({"--modcaps=-dac_read_search"})).status, 1);
+    EXPECT_EQ(run_daemon(place.arguments({"--rlimit-nofile=100"})).status, 1);
+    EXPECT_EQ(run_daemon(place.arguments({"--socket-group=no-such-group"})).status, 1);
+    EXPECT_EQ(run_daemon(place.arguments({"--uid-map=:0:0:1:"})).status, 1);
+}
+
+TEST(ExitStatus, IsZeroAfterPrintingSomething) {
+    EXPECT_EQ(run_daemon({"--version"}).status, 0);
+    EXPECT_EQ(run_daemon({"--help"}).status, 0);
+    EXPECT_EQ(run_daemon({"--print-capabilities"}).status, 0);
+}
+
+class EverySandbox : public testing::TestWithParam<std::string> {
+protected:
+    [[nodiscard]] std::vector<std::string> arguments() const {
+        return place_.arguments({"--sandbox=" + GetParam()});
+    }
+    Place place_;
+};
+
+TEST_P(EverySandbox, EndsWithZeroWhenTheFrontendLeaves) {
+    DaemonProcess daemon{{.arguments = arguments()}};
+    {
+        SystemGuest guest{place_.socket()};
+        EXPECT_TRUE(guest.is_served());
+    }
+    EXPECT_EQ(daemon.wait_exit(), 0);
+    const auto log = daemon.log();
+    EXPECT_TRUE(has(log, waiting_line)) << log;
+    EXPECT_LT(log.find(waiting_line), log.find(connected_line)) << log;
+    EXPECT_LT(log.find(connected_line), log.find(gone_line)) << log;
+    EXPECT_FALSE(has(log, "ERROR")) << log;
+    EXPECT_FALSE(std::filesystem::exists(place_.socket()));
+}
+
+TEST_P(EverySandbox, EndsWithOneOnASignalWhileItServes) {
+    DaemonProcess daemon{{.arguments = arguments()}};
+    SystemGuest guest{place_.socket()};
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(daemon.wait_exit(), 1);
+}
+
+TEST_P(EverySandbox, DiesWithTheProcessThatWasStarted) {
+    DaemonProcess daemon{{.arguments = arguments()}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    const pid_t serving = daemon.serving_pid();
+    daemon.signal(SIGKILL);
+    EXPECT_EQ(daemon.wait_exit(), 128 + SIGKILL);
+    EXPECT_TRUE(wait_until([serving] { return ::kill(serving, 0) != 0; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Daemon,
+                         EverySandbox,
+                         testing::Values("none", "chroot", "namespace"),
+                         [](const auto& tried) { return tried.param; });
+
+TEST(Capabilities, AreUpstreamsAndMore) {
+    const auto printed = run_daemon({"--print-capabilities"}).out;
+    EXPECT_EQ(printed.rfind("{\n  \"type\": \"fs\",\n  \"features\": [\n", 0), 0U) << printed;
+    for (const char* feature : {"migrate-precopy",
+                                "posix-acl-negotiation-mode",
+                                "security-label-negotiation-mode",
+                                "separate-options"}) {
+        EXPECT_TRUE(has(printed, '"' + std::string{feature} + '"')) << printed;
+    }
+}
+
+// --- Its files
+
+TEST(PidFile, IsLockedWhileTheDaemonLives) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments()}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    EXPECT_EQ(mode_of(place.pid_file()), 0600U);
+    const UniqueFd file{::open(place.pid_file().c_str(), O_RDONLY | O_CLOEXEC)};
+    EXPECT_EQ(::flock(file.get(), LOCK_SH | LOCK_NB), -1);
+}
+
+TEST(PidFile, KeepsASecondDaemonOffTheSocket) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments()}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    const auto second = run_daemon(place.arguments());
+    EXPECT_EQ(second.status, 1);
+    EXPECT_TRUE(has(second.err, "Error creating pid file")) << second.err;
+    SystemGuest guest{place.socket()};
+    EXPECT_TRUE(guest.is_served());
+}
+
+TEST(Socket, IsItsOwnersAlone) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments()}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    EXPECT_EQ(mode_of(place.socket()), 0700U);
+}
+
+TEST(Socket, IsTheGroupsWithSocketGroup) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments({"--socket-group=daemon"})}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    struct stat info {};
+    ASSERT_EQ(::stat(place.socket().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0770U);
+    EXPECT_EQ(info.st_gid, 1U); // "daemon" of base-passwd
+}
+
+TEST(Socket, ReplacesOneThatAKilledDaemonLeft) {
+    const Place place;
+    static_cast<void>(listen_at(place.socket()));
+    DaemonProcess daemon{{.arguments = place.arguments()}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    SystemGuest guest{place.socket()};
+    EXPECT_TRUE(guest.is_served());
+}
+
+TEST(Socket, TakesNoSecondFrontend) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments()}};
+    SystemGuest guest{place.socket()};
+    const auto refused = [&] {
+        try {
+            const auto second = FakeFrontend::connect(place.socket(), std::chrono::milliseconds{0});
+            return false;
+        } catch (const std::runtime_error&) {
+            return true;
+        }
+    };
+    EXPECT_TRUE(wait_until(refused));
+    EXPECT_TRUE(guest.is_served());
+}
+
+// A listening socket at a descriptor of the child.
+struct Inherited {
+    explicit Inherited(const Place& place, int number)
+        : listener{listen_at(place.socket())}, number_{number} {}
+    void pass() const { ::dup2(listener.get(), number_); }
+    UniqueFd listener;
+
+private:
+    int number_;
+};
+
+TEST(InheritedSocket, IsServed) {
+    const Place place;
+    const Inherited inherited{place, 9};
+    DaemonProcess daemon{{.arguments = {"--fd=9", "--shared-dir=" + place.share()},
+                          .prepare = [&] { inherited.pass(); }}};
+    {
+        SystemGuest guest{place.socket()};
+        EXPECT_TRUE(guest.is_served());
+    }
+    EXPECT_EQ(daemon.wait_exit(), 0);
+    EXPECT_TRUE(std::filesystem::exists(place.socket())) << "it is not ours to remove";
+    EXPECT_FALSE(std::filesystem::exists(place.pid_file()));
+}
+
+TEST(InheritedSocket, IsTakenFromSystemd) {
+    const Place place;
+    const Inherited inherited{place, 3};
+    DaemonProcess daemon{{.arguments = {"--shared-dir=" + place.share()}, .prepare = [&] {
+                              inherited.pass();
+                              ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+                              ::setenv("LISTEN_FDS", "1", 1);
+                          }}};
+    {
+        SystemGuest guest{place.socket()};
+        EXPECT_TRUE(guest.is_served());
+    }
+    EXPECT_EQ(daemon.wait_exit(), 0);
+}
+
+TEST(InheritedSocket, MustListen) {
+    const Place place;
+    EXPECT_EQ(run_daemon({"--fd=0", "--shared-dir=" + place.share()}).status, 1);
+}
+
+TEST(KeepListening, ServesTheNextFrontend) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments({"--keep-listening"})}};
+    {
+        SystemGuest first{place.socket()};
+        ASSERT_EQ(first.mkdir(FUSE_ROOT_ID, "left-by-the-first").error(), 0);
+    }
+    {
+        SystemGuest second{place.socket()};
+        EXPECT_NE(second.lookup(FUSE_ROOT_ID, "left-by-the-first"), 0U);
+    }
+    EXPECT_TRUE(daemon.is_alive());
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(daemon.wait_exit(), 1);
+    EXPECT_FALSE(std::filesystem::exists(place.socket()));
+}
+
+TEST(KeepListening, SurvivesAConversationThatBreaksOff) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments({"--keep-listening"})}};
+    {
+        const auto broken = FakeFrontend::connect(place.socket(), patience);
+        const std::uint32_t header[3] = {1, 2, 0xffffffff};
+        ASSERT_EQ(::write(broken.get(), header, sizeof header), ssize_t{sizeof header});
+        ASSERT_TRUE(daemon.wait_for_log("Client disconnected"));
+    }
+    SystemGuest next{place.socket()};
+    EXPECT_TRUE(next.is_served());
+}
+
+// --- The control socket
+
+class ControlSocket : public testing::Test {
+protected:
+    ControlSocket()
+        : daemon_{{.arguments =
+                       place_.arguments({"--control-socket=" + place_.control(), "--tag=share"})}} {
+        EXPECT_TRUE(daemon_.wait_ready()) << daemon_.log();
+    }
+    [[nodiscard]] control::Client connect() const {
+        auto client = control::Client::connect(place_.control(), patience);
+        EXPECT_TRUE(client) << client.error().describe();
+        return std::move(*client);
+    }
+
+    Place place_;
+    DaemonProcess daemon_;
+};
+
+TEST_F(ControlSocket, TellsWhatTheGuestDid) {
+    auto client = connect();
+    const auto before = client.status();
+    ASSERT_TRUE(before);
+    EXPECT_FALSE(before->is_connected);
+    EXPECT_EQ(before->pid, static_cast<std::uint32_t>(daemon_.pid()));
+    EXPECT_EQ(before->tag, "share");
+    EXPECT_EQ(before->shared_dir, place_.share());
+    SystemGuest guest{place_.socket()};
+    ASSERT_EQ(guest.mkdir(FUSE_ROOT_ID, "d").error(), 0);
+
+    const auto after = client.status();
+
+    ASSERT_TRUE(after);
+    EXPECT_TRUE(after->is_connected);
+    EXPECT_GE(after->inodes, 2U);
+    const auto mkdir = std::find_if(after->operations.begin(),
+                                    after->operations.end(),
+                                    [](const auto& each) { return each.name == "mkdir"; });
+    ASSERT_NE(mkdir, after->operations.end());
+    EXPECT_EQ(mkdir->count, 1U);
+}
+
+TEST_F(ControlSocket, GivesMetrics) {
+    auto client = connect();
+    const auto metrics = client.metrics();
+    ASSERT_TRUE(metrics);
+    EXPECT_TRUE(has(*metrics, "# TYPE vfskit_virtiofsd_")) << *metrics;
+}
+
+TEST_F(ControlSocket, ChangesTheLogLevel) {
+    auto client = connect();
+    ASSERT_TRUE(client.set_log_level(LogLevel::error));
+    SystemGuest guest{place_.socket()};
+    ASSERT_TRUE(guest.is_served());
+    EXPECT_FALSE(has(daemon_.log(), connected_line)) << daemon_.log();
+    EXPECT_EQ(client.status()->log_level, "error");
+}
+
+TEST_F(ControlSocket, IsItsOwnersAloneAndGoesWithTheDaemon) {
+    EXPECT_EQ(mode_of(place_.control()), 0600U);
+    daemon_.signal(SIGTERM);
+    ASSERT_EQ(daemon_.wait_exit(), 1);
+    EXPECT_FALSE(std::filesystem::exists(place_.control()));
+}
+
+} // namespace
+} // namespace vfskit::test
