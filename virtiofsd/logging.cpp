@@ -167,6 +167,9 @@ private:
 } // namespace
 
 void RateLimitedSink::write_at(LogLevel level, std::string_view line, Clock::time_point now) {
+    if (!next_.is_enabled(level)) {
+        return;
+    }
     std::uint64_t left_out = 0;
     {
         const std::lock_guard lock{mutex_};

@@ -20,7 +20,8 @@ namespace vfskit::virtiofsd {
 
 /// Passes lines on, but of one cause only so many: after `burst` lines of one cause within `window`
 /// the rest is counted, and the next line that passes tells how many were left out. Two lines are
-/// of one cause when they differ only in digits and in quoted parts. Thread-safe; at most a few
+/// of one cause when they differ only in digits and in quoted parts. Lines of a level that the next
+/// sink has not enabled are dropped here. Thread-safe; at most a few
 /// hundred causes are remembered.
 class RateLimitedSink final : public LogSink {
 public:

@@ -13,8 +13,9 @@ using namespace std::chrono_literals;
 
 class FakeSink final : public LogSink {
 public:
-    [[nodiscard]] bool is_enabled(LogLevel /*level*/) const override { return true; }
+    [[nodiscard]] bool is_enabled(LogLevel level) const override { return level <= highest; }
     void write(LogLevel /*level*/, std::string_view line) override { lines.emplace_back(line); }
+    LogLevel highest = LogLevel::trace;
     std::vector<std::string> lines;
 };
 
@@ -46,6 +47,14 @@ TEST(RateLimitedSink, KeepsCausesAndLevelsApart) {
     limited.write_at(LogLevel::error, "One", start);
     limited.write_at(LogLevel::warn, "Another", start);
     EXPECT_EQ(sink.lines.size(), 3U);
+}
+
+TEST(RateLimitedSink, DropsWhatTheNextSinkDoesNotWant) {
+    FakeSink sink;
+    sink.highest = LogLevel::error;
+    RateLimitedSink limited{sink, {}};
+    limited.write(LogLevel::info, "Client connected");
+    EXPECT_TRUE(sink.lines.empty());
 }
 
 TEST(DaemonLog, LevelCanBeChangedAtRunTime) {
