@@ -185,7 +185,10 @@ TEST(Socket, TakesNoSecondFrontend) {
 struct Inherited {
     explicit Inherited(const Place& place, int number)
         : listener{listen_at(place.socket())}, number_{number} {}
-    void pass() const { ::dup2(listener.get(), number_); }
+    void pass() const {
+        ::dup2(listener.get(), number_);
+        ::fcntl(number_, F_SETFD, 0); // dup2() to itself leaves FD_CLOEXEC
+    }
     UniqueFd listener;
 
 private:
@@ -194,9 +197,10 @@ private:
 
 TEST(InheritedSocket, IsServed) {
     const Place place;
-    const Inherited inherited{place, 9};
+    Inherited inherited{place, 9};
     DaemonProcess daemon{{.arguments = {"--fd=9", "--shared-dir=" + place.share()},
                           .prepare = [&] { inherited.pass(); }}};
+    inherited.listener.reset();
     {
         SystemGuest guest{place.socket()};
         EXPECT_TRUE(guest.is_served());
@@ -208,12 +212,13 @@ TEST(InheritedSocket, IsServed) {
 
 TEST(InheritedSocket, IsTakenFromSystemd) {
     const Place place;
-    const Inherited inherited{place, 3};
+    Inherited inherited{place, 3};
     DaemonProcess daemon{{.arguments = {"--shared-dir=" + place.share()}, .prepare = [&] {
                               inherited.pass();
                               ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
                               ::setenv("LISTEN_FDS", "1", 1);
                           }}};
+    inherited.listener.reset();
     {
         SystemGuest guest{place.socket()};
         EXPECT_TRUE(guest.is_served());
