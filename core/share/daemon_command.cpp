@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/share/capabilities.h"
 #include "core/share/daemon_support.h"
+#include "core/share/refusal.h"
 
 #include <fmt/format.h>
 
@@ -18,12 +19,6 @@ namespace {
 
 using mapping::MigrationMethod;
 using Args = std::vector<std::string>;
-
-Error refuse(std::string_view option, std::string message, std::string remedy) {
-    return Error{EINVAL, std::move(message)}
-        .at({.file = {}, .line = 0, .key = std::string{option}})
-        .with_remedy(std::move(remedy));
-}
 
 // ----- what no dialect can run ------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "core/share/id_translation.h"
+#include "core/share/refusal.h"
 
 #include <fmt/format.h>
 
@@ -23,12 +24,6 @@ constexpr std::uint64_t mib = 1024 * kib;
 constexpr std::uint64_t gib = 1024 * mib;
 // The RAM block's name travels in the migration stream, so the id is fixed.
 constexpr std::string_view memory_id = "vfskit-mem";
-
-Error refuse(std::string_view option, std::string message, std::string remedy) {
-    return Error{EINVAL, std::move(message)}
-        .at({.file = {}, .line = 0, .key = std::string{option}})
-        .with_remedy(std::move(remedy));
-}
 
 // ----- devices ----------------------------------------------------------------------------------
 

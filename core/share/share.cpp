@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/share/capabilities.h"
 #include "core/share/id_translation.h"
+#include "core/share/refusal.h"
 #include "core/share/xattr_map.h"
 
 #include <fmt/format.h>
@@ -61,12 +62,6 @@ value_of(const WordTable<Value, size>& table, std::string_view what, std::string
             fmt::format("Did you mean \"{}\"? Known are {}", *near, fmt::join(words, ", ")));
     }
     return std::move(error).with_remedy(fmt::format("Use one of {}", fmt::join(words, ", ")));
-}
-
-Error refuse(std::string_view option, std::string message, std::string remedy) {
-    return Error{EINVAL, std::move(message)}
-        .at({.file = {}, .line = 0, .key = std::string{option}})
-        .with_remedy(std::move(remedy));
 }
 
 bool has_control_character(std::string_view text) {
