@@ -2,6 +2,7 @@
 #include "core/control/client.h"
 
 #include "core/control/server.h"
+#include "core/control/socket_address.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -49,15 +50,7 @@ Result<std::string> open_reply(const std::string& line, std::uint64_t id, const 
 } // namespace
 
 Result<Client> Client::connect(const std::string& path, std::chrono::milliseconds timeout) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-        return Error{ENAMETOOLONG,
-                     fmt::format("Socket path '{}' is empty or longer than {} bytes",
-                                 path,
-                                 sizeof(address.sun_path) - 1)};
-    }
-    std::copy(path.begin(), path.end(), address.sun_path);
+    VFSKIT_TRY_ASSIGN(const auto address, make_socket_address(path));
     UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!socket) {
         return Error::from_errno(errno, "Cannot create a socket");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/control/server.h"
 
+#include "core/control/socket_address.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
@@ -95,16 +97,7 @@ Result<LogLevel> parse_log_level(std::string_view word) {
 }
 
 Result<UniqueFd> listen_at(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-        return Error{ENAMETOOLONG,
-                     fmt::format("Socket path '{}' is empty or longer than {} bytes",
-                                 path,
-                                 sizeof(address.sun_path) - 1)}
-            .with_remedy("Give a shorter path for the control socket");
-    }
-    std::copy(path.begin(), path.end(), address.sun_path);
+    VFSKIT_TRY_ASSIGN(const auto address, make_socket_address(path));
     VFSKIT_TRY(remove_stale(path, address));
     UniqueFd listener{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!listener) {
