@@ -141,9 +141,25 @@ void fill_node(std::vector<NodePath>& paths, const std::string& node) {
     }
 }
 
+namespace {
+
 Result<Rules> parse_rules(std::string_view word) {
     VFSKIT_TRY_ASSIGN(const auto known, parse_word(word, {"strict", "pve"}));
     return known == "pve" ? Rules::pve : Rules::strict;
+}
+
+} // namespace
+
+void bind_rules(mapping::Rules& rules, OptionSet& set) {
+    set.value({.name = "--rules",
+               .value = "RULES",
+               .help =
+                   "What new values may be: strict (default), or pve: everything that Proxmox VE "
+                   "itself allows",
+               .completes = Completes::words,
+               .words = {"strict", "pve"}},
+              rules,
+              parse_rules);
 }
 
 void bind_mapping_fields(MappingFields& fields, OptionSet& set) {
@@ -168,16 +184,8 @@ void bind_mapping_fields(MappingFields& fields, OptionSet& set) {
                parse_assignment<PathRelation>(relation_words, mapping::parse_path_relation))
         .text(
             {.name = "--description", .value = "TEXT", .help = "One line for people; '' for none"},
-            fields.description)
-        .value({.name = "--rules",
-                .value = "RULES",
-                .help =
-                    "What new values may be: strict (default), or pve: everything that Proxmox VE "
-                    "itself allows",
-                .completes = Completes::words,
-                .words = {"strict", "pve"}},
-               fields.rules,
-               parse_rules);
+            fields.description);
+    bind_rules(fields.rules, set);
 }
 
 void assign(const MappingFields& fields, DirectoryMapping& mapping) {

@@ -22,7 +22,8 @@ Result<mapping::NodePath> parse_node_path(std::string_view word);
 /// Puts `node` where parse_node_path() left the name empty.
 void fill_node(std::vector<mapping::NodePath>& paths, const std::string& node);
 
-Result<mapping::Rules> parse_rules(std::string_view word);
+/// --rules of every verb that takes new values.
+void bind_rules(mapping::Rules& rules, OptionSet& set);
 
 /// --method and --relation take "none" too, which takes the property away.
 template <class T>

@@ -19,16 +19,8 @@ void bind(MappingImportOptions& options, OptionSet& set) {
         .flag({.name = "--replace", .help = "Remove the mappings that the document does not have"},
               options.replace)
         .flag({.name = "--force", .help = "Remove also what a VM or one of its snapshots uses"},
-              options.force)
-        .value({.name = "--rules",
-                .value = "RULES",
-                .help =
-                    "What new values may be: strict (default), or pve: everything that Proxmox VE "
-                    "itself allows",
-                .completes = Completes::words,
-                .words = {"strict", "pve"}},
-               options.rules,
-               parse_rules);
+              options.force);
+    bind_rules(options.rules, set);
     bind_write_options(options.write, set);
 }
 
