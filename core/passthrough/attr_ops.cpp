@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests about attributes of files and of the filesystem.
+#include "core/passthrough/call_outcome.h"
 #include "core/passthrough/passthrough_fs.h"
 
 #include <fcntl.h>
@@ -19,17 +20,6 @@ using fuse::Context;
 using fuse::Errno;
 using fuse::Outcome;
 using fuse::wire::Attr;
-
-namespace {
-
-Outcome<void> outcome_of(long result) {
-    if (result != 0) {
-        return fuse::last_errno();
-    }
-    return {};
-}
-
-} // namespace
 
 Outcome<Attr>
 PassthroughFs::getattr(Context& /*ctx*/, NodeId node, std::optional<HandleId> /*handle*/) {

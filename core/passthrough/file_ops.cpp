@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests about open files.
+#include "core/passthrough/call_outcome.h"
 #include "core/passthrough/passthrough_fs.h"
 
 #include <fcntl.h>
@@ -18,17 +19,6 @@ using fuse::Context;
 using fuse::Errno;
 using fuse::Opened;
 using fuse::Outcome;
-
-namespace {
-
-Outcome<void> outcome_of(long result) {
-    if (result != 0) {
-        return fuse::last_errno();
-    }
-    return {};
-}
-
-} // namespace
 
 // ---- opening and closing
 // -------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests about names: lookup, creation, removal, renaming.
+#include "core/passthrough/call_outcome.h"
 #include "core/passthrough/passthrough_fs.h"
 
 #include <fcntl.h>
@@ -23,13 +24,6 @@ using fuse::Name;
 using fuse::Outcome;
 
 namespace {
-
-Outcome<void> outcome_of(long result) {
-    if (result != 0) {
-        return fuse::last_errno();
-    }
-    return {};
-}
 
 constexpr auto rename_flags =
     static_cast<std::uint32_t>(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT);
