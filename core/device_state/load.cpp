@@ -183,7 +183,7 @@ private:
     // ---- inodes
     Result<void> load_inode(std::size_t i) {
         const auto& inode = state_.inodes[i];
-        const auto loaded = inode.id == NodeId::root ? load_root(i) : load_other(i);
+        auto loaded = inode.id == NodeId::root ? load_root(i) : load_other(i);
         if (loaded || inode.id == NodeId::root) {
             return loaded;
         }

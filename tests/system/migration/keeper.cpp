@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -54,6 +56,24 @@ void append(int fd, unsigned long number) {
     }
 }
 
+/// Where the share has extended attributes, each 50th number is kept as one too.
+void check_attribute(int fd, unsigned long number) {
+    constexpr const char* name = "user.kept";
+    static bool has_any = false;
+    char found[record_size];
+    const Record last{number - 50};
+    if (has_any &&
+        (::fgetxattr(fd, name, found, record_size) != static_cast<ssize_t>(record_size) ||
+         std::memcmp(found, last.text, record_size) != 0)) {
+        fail("another attribute is there", number);
+    }
+    const Record now{number};
+    has_any = ::fsetxattr(fd, name, now.text, record_size, 0) == 0;
+    if (!has_any && errno != EOPNOTSUPP) {
+        fail("cannot set an attribute", number);
+    }
+}
+
 void wait_for(const char* path) {
     while (::access(path, F_OK) != 0) {
         ::usleep(between_records);
@@ -91,6 +111,9 @@ int main(int argc, char** argv) {
     while (::access(argv[2], F_OK) != 0) {
         append(writer, count);
         check(reader, count * 7919 % (count + 1));
+        if (count % 50 == 0) {
+            check_attribute(writer, count);
+        }
         ++count;
         ::usleep(between_records);
     }

@@ -56,7 +56,8 @@ def wait_for_migration(source: vm.Guest) -> str:
 class Traveller:
     """The guest, wherever it is."""
 
-    def __init__(self):
+    def __init__(self, queues: int = 1):
+        self.queues = queues
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-traveller-'))
         self.image = vm.make_initramfs(self.directory, {'/bin/keeper': KEEPER})
         self.daemon = None
@@ -65,12 +66,15 @@ class Traveller:
 
     def start(self, binary: str, share, *options: str, keeps: bool = True):
         self.daemon = vm.Daemon(binary, share, *options)
-        self.guest = vm.Guest([vm.Share('s', self.daemon.socket)], image=self.image)
+        self.guest = vm.Guest([self.share_of(self.daemon)], image=self.image)
         self.run('mount -t virtiofs s /mnt')
         self.keeps = keeps
         if keeps:
             self.run('keeper /mnt/kept /tmp/stop >/tmp/keeper.log 2>&1 & echo $! >/tmp/keeper.pid')
         self.check_keeper()
+
+    def share_of(self, daemon: vm.Daemon) -> vm.Share:
+        return vm.Share('s', daemon.socket, queues=self.queues)
 
     def run(self, script: str, **options) -> str:
         return self.guest.run(script, **options)
@@ -88,7 +92,7 @@ class Traveller:
     def _arrive(self, binary: str, share, options):
         daemon = vm.Daemon(binary, share, *options)
         try:
-            return daemon, vm.Guest([vm.Share('s', daemon.socket)], image=self.image, incoming='defer')
+            return daemon, vm.Guest([self.share_of(daemon)], image=self.image, incoming='defer')
         except vm.GuestError:
             daemon.__exit__()
             raise
@@ -133,7 +137,7 @@ class Traveller:
 
     def end(self, shares):
         """Every record that the guest wrote is there, for the guest and on the host."""
-        self.run('touch /tmp/stop; while kill -0 $(cat /tmp/keeper.pid) 2>/dev/null; do sleep 0.1; done')
+        self.run('touch /tmp/stop; while kill -0 $(cat /tmp/keeper.pid) 2>/dev/null; do sleep 0.1; done; sync')
         verdict = self.run('cat /tmp/keeper.log').split()
         assert verdict[:1] == ['kept'], ' '.join(verdict)
         count = int(verdict[1])
