@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/demo shows: a mapping, what vfsctl makes of it, and a guest that works on the share."""
+"""What tools/demo shows: a mapping, what vfsctl makes of it, a guest at work on the share, its live migration."""
 import contextlib
 import os
 import pathlib
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import migration
 import vm
 
 DOMAIN = """<domain type='qemu'>
@@ -59,6 +60,22 @@ def running(command: list[str], socket: pathlib.Path):
         process.wait()
 
 
+WRITER = """exec 5>>/mnt/journal
+i=0
+while [ ! -e /tmp/stop ]; do i=$((i + 1)); echo $i >&5; sleep 0.02; done
+"""
+
+
+class Node:
+    """One end of the migration: its daemon, as vfsctl says to run it, and its QEMU's arguments."""
+
+    def __init__(self, name: str, base: pathlib.Path, vfsctl: Vfsctl, binary: str):
+        self.socket = base / f'{name}.sock'
+        where = ['--vm', 'demo', '--node', name, '--socket', str(self.socket)]
+        self.daemon = shlex.split(vfsctl('daemon', 'command', 'media', *where, '--binary', binary))
+        self.qemu = shlex.split(vfsctl('qemu', 'args', 'media', *where, '--memory', '512M'))
+
+
 def work_in_guest(guest: vm.Guest, shared: pathlib.Path):
     (shared / 'from-the-host').write_text('hello, guest\n')
     guest.run('mount -t virtiofs media /mnt')
@@ -67,14 +84,76 @@ def work_in_guest(guest: vm.Guest, shared: pathlib.Path):
     lines = (shared / 'from-the-guest').read_text().splitlines()
     print(f'host reads: {len(lines)} lines, the last is "{lines[-1]}"')
     assert len(lines) == 500
-    guest.run('umount /mnt')
+    guest.run(f'cat > /tmp/writer <<\'END\'\n{WRITER}END\nsh /tmp/writer >/dev/null 2>&1 &')
+    print('a writer in the guest holds a file open and appends to it, fifty times a second')
+
+
+def count_records(journal: pathlib.Path) -> int:
+    """How many records there are; each must follow the one before."""
+    records = journal.read_text().split()
+    assert records == [str(number) for number in range(1, len(records) + 1)], 'a record is missing or out of order'
+    return len(records)
+
+
+def travel(source: vm.Guest, destination: vm.Guest, journal: pathlib.Path):
+    before = count_records(journal)
+    status = migration.migrate(source, destination)
+    if status != 'completed':
+        sys.exit(f'the migration {status}')
+    statistics = source.qmp.execute('query-migrate')
+    source.close()
+    time.sleep(1)
+    destination.run('touch /tmp/stop; while pgrep -f /tmp/writer >/dev/null; do sleep 0.1; done')
+    after = count_records(journal)
+    print(f'{before} records before, {after} after: none is missing, and the writer\'s open file lived on')
+    print(f'{statistics["ram"]["transferred"] >> 20} MiB in {statistics["total-time"]} ms; '
+          f'the guest stood still for {statistics["downtime"]} ms')
+    assert after > before
+    destination.run('umount /mnt')
+
+
+@contextlib.contextmanager
+def mounted_twice(first: pathlib.Path, second: pathlib.Path):
+    """One directory under two paths, as a cluster filesystem has it on two nodes."""
+    subprocess.run(['mount', '--bind', first, second], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '-l', second], check=True)
+
+
+def show_the_definition(vfsctl: Vfsctl, base: pathlib.Path, paths: dict[str, pathlib.Path]):
+    show('Define a directory mapping: one id, a path per node')
+    vfsctl('mapping', 'add', 'media', *(f'{node}:{path}' for node, path in paths.items()),
+           '--method', 'find-paths', '--relation', 'same-directory', '--description', 'Films and music')
+    vfsctl('mapping', 'list')
+
+    show('What a libvirt domain needs, checked with libvirt\'s own grammar')
+    (base / 'domain.xml').write_text(DOMAIN)
+    vfsctl('xml', 'patch', str(base / 'domain.xml'), 'media', '--node', 'n1', '--in-place', '--validate')
+    print((base / 'domain.xml').read_text())
+
+
+def show_the_migration(nodes: dict[str, Node], shared: pathlib.Path, image: pathlib.Path):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(running(nodes['n1'].daemon, nodes['n1'].socket))
+        show(f'A guest boots (a stock Debian kernel, {vm.pick_accel()}), mounts the share and works on it')
+        source = stack.enter_context(vm.Guest([], image=image, share_arguments=nodes['n1'].qemu))
+        work_in_guest(source, shared)
+
+        show('Live migration to node n2, where the directory has another path')
+        stack.enter_context(running(nodes['n2'].daemon, nodes['n2'].socket))
+        destination = stack.enter_context(
+            vm.Guest([], image=image, share_arguments=nodes['n2'].qemu, incoming='defer'))
+        travel(source, destination, shared / 'journal')
 
 
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
-    daemon = str(build / 'virtiofsd/virtiofsd')
+    binary = str(build / 'virtiofsd/virtiofsd')
     if sys.argv[2:3] == ['--peer']:
-        daemon = vm.peer_virtiofsd(sys.argv[3] if len(sys.argv) > 3 else 'trixie')
+        binary = vm.peer_virtiofsd(sys.argv[3] if len(sys.argv) > 3 else 'trixie')
+    vm.kernel()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='vfskit-demo-') as directory:
         base = pathlib.Path(directory)
@@ -82,28 +161,11 @@ def main() -> int:
         for path in paths.values():
             path.mkdir(parents=True)
         vfsctl = Vfsctl(build / 'vfsctl/vfsctl', base / 'mappings.yaml')
-
-        show('Define a directory mapping: one id, a path per node')
-        vfsctl('mapping', 'add', 'media', f'n1:{paths["n1"]}', f'n2:{paths["n2"]}', '--method', 'find-paths',
-               '--relation', 'replicas', '--description', 'Films and music')
-        vfsctl('mapping', 'list')
-
-        show('What a libvirt domain needs, checked with libvirt\'s own grammar')
-        (base / 'domain.xml').write_text(DOMAIN)
-        vfsctl('xml', 'patch', str(base / 'domain.xml'), 'media', '--node', 'n1', '--in-place', '--validate')
-        print((base / 'domain.xml').read_text())
-
-        show('What to run on node n1, and running it')
-        socket = base / 'fs.sock'
-        printed = vfsctl('daemon', 'command', 'media', '--vm', 'demo', '--node', 'n1', '--socket', str(socket),
-                         '--binary', daemon)
-        arguments = vfsctl('qemu', 'args', 'media', '--vm', 'demo', '--node', 'n1', '--socket', str(socket),
-                           '--memory', '512M')
-        vm.kernel()
-        with running(shlex.split(printed), socket):
-            show(f'A guest boots (a stock Debian kernel, {vm.pick_accel()}), mounts the share and works on it')
-            with vm.Guest([], share_arguments=shlex.split(arguments)) as guest:
-                work_in_guest(guest, paths['n1'])
+        with mounted_twice(paths['n1'], paths['n2']):
+            show_the_definition(vfsctl, base, paths)
+            show('What to run on each node')
+            nodes = {name: Node(name, base, vfsctl, binary) for name in paths}
+            show_the_migration(nodes, paths['n1'], vm.make_initramfs(base, {}))
         show(f'Done in {time.monotonic() - started:.0f} s; nothing is left behind')
     return 0
 
