@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 
 namespace vfskit::test {
 namespace {
@@ -115,6 +117,37 @@ TEST(Capabilities, AreUpstreamsAndMore) {
                                 "separate-options"}) {
         EXPECT_TRUE(has(printed, '"' + std::string{feature} + '"')) << printed;
     }
+}
+
+std::string text_of(const std::string& path) {
+    std::ifstream file{path};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+TEST(Capabilities, AreThoseThatLibvirtIsTold) {
+    const auto printed = run_daemon({"--print-capabilities"}).out;
+    const auto told = text_of(VFSKIT_BINARY_DIR "/packaging/vhost-user/50-vfskit-virtiofsd.json");
+    const auto features = [](const std::string& json) {
+        const auto start = json.find("\"features\"");
+        return json.substr(start, json.find(']', start) - start);
+    };
+    EXPECT_EQ(features(told), features(printed));
+    EXPECT_TRUE(has(told, "/libexec/virtiofsd\"")) << told;
+}
+
+TEST(TheManPage, NamesEveryOption) {
+    auto page = text_of(VFSKIT_SOURCE_DIR "/docs/man/virtiofsd.1");
+    std::erase(page, '\\');
+    std::istringstream help{run_daemon({"--help"}).out};
+    unsigned options = 0;
+    for (std::string word; help >> word;) {
+        if (word.rfind("--", 0) == 0) {
+            ++options;
+            const auto name = word.substr(1, word.find_first_of("=[.,;") - 1);
+            EXPECT_TRUE(has(page, "Fl " + name)) << name;
+        }
+    }
+    EXPECT_GT(options, 40U);
 }
 
 // --- Its files
