@@ -3,9 +3,9 @@
 
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/device_state/paths.h"
 #include "core/passthrough/host_calls.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/vfs.h>
@@ -15,7 +15,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <set>
 #include <utility>
 
@@ -95,28 +94,19 @@ Result<void> check_parent(InodeStore& inodes,
 }
 
 /// Whether the root has an entry that is one of `files`.
-Result<bool> root_contains(InodeStore& inodes, const std::set<FileNumber>& files) {
+bool root_contains(InodeStore& inodes, const std::set<FileNumber>& files) {
     const auto root = inodes.find(NodeId::root);
-    UniqueFd fd{inodes.reopen(root, O_RDONLY | O_DIRECTORY)};
-    if (!fd) {
-        return false;
-    }
-    const std::unique_ptr<DIR, int (*)(DIR*)> listing{::fdopendir(fd.get()), ::closedir};
-    if (!listing) {
-        return false;
-    }
-    const int directory = fd.release();
-    while (const auto* entry = ::readdir(listing.get())) {
+    const auto root_fd = inodes.fd_of(root);
+    bool found = false;
+    for_each_entry(inodes, root, [&](std::uint64_t ino, const char* name) {
+        const auto likely = files.lower_bound({ino, 0});
         struct statx status {};
-        const bool is_likely = std::any_of(files.begin(), files.end(), [entry](const auto& file) {
-            return file.first == entry->d_ino;
-        });
-        if (is_likely && passthrough::stat_entry(directory, entry->d_name, status) == 0 &&
-            files.count(number_of(HostIdentity::of(status))) != 0) {
-            return true;
+        if (!found && likely != files.end() && likely->first == ino &&
+            passthrough::stat_entry(root_fd.get(), name, status) == 0) {
+            found = files.count(number_of(HostIdentity::of(status))) != 0;
         }
-    }
-    return false;
+    });
+    return found;
 }
 
 } // namespace
@@ -205,11 +195,8 @@ Result<void> prove_loaded_below_root(InodeStore& inodes, const std::vector<NodeI
             VFSKIT_TRY(check_parent(inodes, inode, directories));
         }
     }
-    if (directories.size() == 1 && !files.empty()) {
-        VFSKIT_TRY_ASSIGN(const bool found, root_contains(inodes, files));
-        if (!found) {
-            return not_same("it contains none of the files that the guest knows");
-        }
+    if (directories.size() == 1 && !files.empty() && !root_contains(inodes, files)) {
+        return not_same("it contains none of the files that the guest knows");
     }
     return {};
 }

@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/passthrough/host_calls.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <memory>
 #include <vector>
 
 namespace vfskit::device_state {
@@ -96,6 +98,23 @@ Result<std::string> find_path(InodeStore& inodes, const InodeRef& inode) {
     VFSKIT_TRY_ASSIGN(auto path, strip_root(full_path, root_path));
     VFSKIT_TRY(check_same(inodes, inode, path));
     return path;
+}
+
+void for_each_entry(InodeStore& inodes,
+                    const InodeRef& directory,
+                    const std::function<void(std::uint64_t, const char*)>& visit) {
+    UniqueFd fd{directory ? std::max(inodes.reopen(directory, O_RDONLY | O_DIRECTORY), -1) : -1};
+    if (!fd) {
+        return;
+    }
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing{::fdopendir(fd.get()), ::closedir};
+    if (!listing) {
+        return;
+    }
+    (void)fd.release(); // the listing's
+    while (const auto* entry = ::readdir(listing.get())) {
+        visit(entry->d_ino, entry->d_name);
+    }
 }
 
 bool is_at_place(InodeStore& inodes,

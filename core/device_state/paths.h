@@ -6,6 +6,8 @@
 #include "core/base/unique_fd.h"
 #include "core/passthrough/inode_store.h"
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,12 @@ namespace vfskit::device_state {
 /// compared before it is believed. ENOENT: deleted. EXDEV: outside. ESTALE: the name is another
 /// file's by now.
 Result<std::string> find_path(passthrough::InodeStore& inodes, const passthrough::InodeRef& inode);
+
+/// Calls `visit` with inode number and name of every entry of a directory, "." and ".." too. A
+/// directory that cannot be listed has none.
+void for_each_entry(passthrough::InodeStore& inodes,
+                    const passthrough::InodeRef& directory,
+                    const std::function<void(std::uint64_t, const char*)>& visit);
 
 /// Whether the file is still where the guest found it.
 [[nodiscard]] bool is_at_place(passthrough::InodeStore& inodes,

@@ -13,6 +13,7 @@
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace vfskit::device_state {
@@ -171,13 +172,65 @@ private:
                 continue; // stays lost
             } else if (record.parent_index != none && is_found(record.parent_index)) {
                 put_below(i, record.parent_index, record.name);
-            } else {
+            } else if (S_ISDIR(record.type)) {
                 search(i);
-            }
-            if (options_.verify_handles) {
-                state_.inodes[i].verify_handle = handle_to_verify(i);
+            } else {
+                astray_.push_back(i); // when all directories have their places
             }
         }
+        find_other_names();
+        for (const auto i : astray_) {
+            search(i);
+        }
+        for (std::size_t i = 0; options_.verify_handles && i < records_.size(); ++i) {
+            state_.inodes[i].verify_handle = handle_to_verify(i);
+        }
+    }
+
+    /// A file of which the guest removed one of several names has no place any more, but mostly
+    /// another name in a directory that the guest knows. Those are listed, once, if there is such a
+    /// file; the kernel only remembers the name that is gone.
+    void find_other_names() {
+        std::unordered_set<std::uint64_t> numbers;
+        for (const auto i : astray_) {
+            if (has_links(i)) {
+                numbers.insert(static_cast<std::uint64_t>(records_[i].identity.ino));
+            }
+        }
+        for (std::size_t i = 0; !numbers.empty() && i < records_.size(); ++i) {
+            if (!S_ISDIR(records_[i].type) || !is_found(i)) {
+                continue;
+            }
+            for_each_entry(
+                inodes_, inodes_.find(records_[i].id), [&](std::uint64_t ino, const char* name) {
+                    if (numbers.count(ino) != 0) {
+                        other_names_.emplace(ino, std::pair{i, std::string{name}});
+                    }
+                });
+        }
+    }
+    bool has_links(std::size_t i) {
+        const auto inode = inodes_.find(records_[i].id);
+        if (!inode) {
+            return false;
+        }
+        const auto fd = inodes_.fd_of(inode);
+        struct statx status {};
+        return fd.is_valid() && passthrough::stat_fd(fd.get(), status) == 0 &&
+               status.stx_nlink != 0;
+    }
+    bool take_other_name(std::size_t i) {
+        const auto inode = inodes_.find(records_[i].id);
+        const auto ino = static_cast<std::uint64_t>(records_[i].identity.ino);
+        const auto [first, last] = other_names_.equal_range(ino);
+        const auto right = std::find_if(first, last, [&](const auto& candidate) {
+            const auto& [directory, name] = candidate.second;
+            return inode && is_at_place(inodes_, inode, records_[directory].id, name);
+        });
+        if (right != last) {
+            put_below(i, right->second.first, right->second.second);
+        }
+        return right != last;
     }
 
     [[nodiscard]] bool is_found(std::size_t i) const {
@@ -199,6 +252,9 @@ private:
     /// Asks the kernel where the file is.
     void search(std::size_t i) {
         records_[i].parent_index = none;
+        if (take_other_name(i)) {
+            return;
+        }
         const auto inode = inodes_.find(records_[i].id);
         auto path = inode ? find_path(inodes_, inode) : Error{ESTALE, "It is gone"};
         if (!path) {
@@ -395,6 +451,9 @@ private:
     std::unordered_map<std::uint64_t, std::size_t> index_;
     std::unordered_multimap<std::uint64_t, std::size_t> by_number_; ///< directories, when needed
     std::vector<std::size_t> order_;
+    std::vector<std::size_t> astray_; ///< files that are not where they were
+    /// By inode number: directory and name.
+    std::unordered_multimap<std::uint64_t, std::pair<std::size_t, std::string>> other_names_;
     std::vector<HandleId> orphans_;
 };
 

@@ -66,6 +66,14 @@ def follows_a_rename_from_outside(guest: Traveller, share: pathlib.Path):
     assert guest.run('cat /proc/$(cat /tmp/renamed)/fd/0') == 'y\n'
 
 
+def finds_the_other_name(guest: Traveller, share: pathlib.Path):
+    """As maildirs and git write: link the finished file to its name, then remove the first one."""
+    guest.run('mkdir -p /mnt/box && echo mail >/mnt/box/tmp && ln /mnt/box/tmp /mnt/box/cur && cat /mnt/box/cur && '
+              '( exec sleep 600 </mnt/box/cur ) & sleep 0.3; echo $! >/tmp/mail; rm /mnt/box/tmp')
+    guest.move(OURS, share)
+    assert guest.run('cat /mnt/box/cur /proc/$(cat /tmp/mail)/fd/0') == 'mail\nmail\n'
+
+
 def brings_names_that_are_not_utf8(guest: Traveller, share: pathlib.Path):
     guest.run(r'''cd /mnt; d=$(printf 'd\377'); mkdir "$d"; echo z >"$d/plain"; cd /
         ( cd "/mnt/$d"; sleep 600 <plain ) & sleep 0.3; pidof sleep | tr ' ' '\n' | head -n 1 >/tmp/odd''')
@@ -133,8 +141,9 @@ def main():
                 print(step.__name__, flush=True)
         with Traveller() as guest:
             guest.start(OURS, share)
-            for step in (follows_a_rename_from_outside, brings_names_that_are_not_utf8, survives_cancelling,
-                         survives_a_dead_destination, refuses_to_lose_a_lock, keeps_what_has_a_name_when_another_has_none):
+            for step in (follows_a_rename_from_outside, finds_the_other_name, brings_names_that_are_not_utf8,
+                         survives_cancelling, survives_a_dead_destination, refuses_to_lose_a_lock,
+                         keeps_what_has_a_name_when_another_has_none):
                 step(guest, share)
                 print(step.__name__, flush=True)
             guest.end([share])

@@ -137,6 +137,18 @@ TEST_F(Migration, FindsWhatSomebodyElseRenamed) {
     EXPECT_EQ(inode_of(source.save(), b).location, (Location{PathLocation{dir, "other"}}));
 }
 
+TEST_F(Migration, FindsTheOtherNameOfAFile) {
+    std::filesystem::create_hard_link(here_.path("a"), here_.path("dir/second"));
+    Side source{here_.root()};
+    source.mount();
+    const auto dir = source.node("dir");
+    const auto a = source.node("a");
+    ASSERT_EQ(source.node("second", dir), a);
+    ASSERT_TRUE(source.unlink("a"));
+
+    EXPECT_EQ(inode_of(source.save(), a).location, (Location{PathLocation{dir, "second"}}));
+}
+
 TEST_F(Migration, SendsAWholePathWhereTheGuestDoesNotKnowTheDirectory) {
     Side source{here_.root()};
     source.mount();
