@@ -68,6 +68,25 @@ def peer_virtiofsd(suite: str) -> str:
     return done.stdout.strip()
 
 
+def packaged_programs(suite: str, packages: list[str], programs: list[str]) -> dict[str, str]:
+    """Programs of a Debian suite with their loader and libraries, for a guest's `extra`; called by their names."""
+    root = CACHE / f'{"+".join(packages)}-{suite}'
+    subprocess.run([ROOT / 'tools/suite-packages', suite, root, *packages], check=True)
+    libraries = sorted({path.parent for path in root.rglob('*.so*')}, key=lambda path: len(path.parts))
+    loader = next(path for path in root.rglob('ld-linux-x86-64.so.2') if path.is_file())
+    files = {'/lib64/ld-linux-x86-64.so.2': str(loader)}
+    for program in programs:
+        binary = root / 'usr/bin' / program
+        listed = subprocess.run([loader, '--library-path', ':'.join(map(str, libraries)), '--list', binary],
+                                check=True, capture_output=True, text=True).stdout
+        for line in listed.splitlines():
+            name, arrow, path = line.strip().partition(' => ')
+            if arrow:
+                files[f'/lib/x86_64-linux-gnu/{name}'] = path.split(' (')[0]
+        files[f'/bin/{program}'] = str(binary)
+    return files
+
+
 def make_initramfs(directory: pathlib.Path, extra: dict[str, str]) -> pathlib.Path:
     """Busybox, the command loop, and `extra`: path in the guest -> static file of the host."""
     tree = directory / 'initramfs'
@@ -115,6 +134,15 @@ class Daemon:
 
     def log_text(self) -> str:
         return self.log.read_text(errors='replace')
+
+    def serving_pid(self) -> int:
+        """The process that serves: with the namespace sandbox, the child of the one that was started."""
+        pid = self.process.pid
+        children = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+        return int(children[0]) if children else pid
+
+    def fd_count(self) -> int:
+        return len(os.listdir(f'/proc/{self.serving_pid()}/fd'))
 
     def wait(self, timeout: float = 20) -> int:
         """Its exit status; a daemon ends when its front-end has gone."""
