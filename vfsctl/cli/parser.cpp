@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <map>
 
 namespace vfskit::vfsctl {
@@ -23,7 +24,15 @@ Result<ColorMode> parse_color_mode(std::string_view word) {
 
 // --- describing the tree to CLI11 ---
 
+// CLI11 2.4 refuses an argument whose name holds one of "=:{ ", as TAG:/MOUNT/POINT; it is our help
+// that shows the name, so CLI11 gets another.
 std::string cli11_names(const OptionSpec& spec) {
+    if (spec.is_argument()) {
+        auto name = spec.name;
+        std::ranges::replace_if(
+            name, [](char c) { return std::strchr("=:{ ", c) != nullptr; }, '_');
+        return name;
+    }
     return spec.short_name.empty() ? spec.name : spec.short_name + "," + spec.name;
 }
 
@@ -152,16 +161,29 @@ Error not_understood(const CLI::App& app, const std::string& word) {
                           : fmt::format("See '{} --help'", spoken_name(app)));
 }
 
+// CLI11's own sentence, but for what is missing: there it knows only the name that it was given.
+std::string reason_of(const Tree& tree, const CLI::App* app, const CLI::ParseError& failure) {
+    const auto verb = tree.verb_of.find(app);
+    if (failure.get_exit_code() != static_cast<int>(CLI::ExitCodes::RequiredError) ||
+        verb == tree.verb_of.end()) {
+        return failure.what();
+    }
+    const auto& entries = tree.invocations.at(verb->second).options->entries();
+    const auto missing = std::ranges::find_if(
+        entries, [](const auto& entry) { return entry->spec.is_required && entry->given.empty(); });
+    return missing == entries.end() ? failure.what() : (*missing)->spec.name + " is required";
+}
+
 // CLI11 checks what is missing before what is too much, but the misspelt word is the better news.
-Error explain(const CLI::App& root, const CLI::ParseError& failure) {
-    const auto* app = deepest(root);
-    for (const auto& word : root.remaining(true)) {
+Error explain(const Tree& tree, const CLI::ParseError& failure) {
+    const auto* app = deepest(tree.root);
+    for (const auto& word : tree.root.remaining(true)) {
         if (word != "--") {
             return not_understood(*app, word);
         }
     }
     const bool wants_verb = !known_words(*app, false).empty();
-    const std::string reason = wants_verb ? "A verb is missing" : failure.what();
+    const std::string reason = wants_verb ? "A verb is missing" : reason_of(tree, app, failure);
     return Error{EINVAL, fmt::format("{}: {}", spoken_name(*app), reason)}.with_remedy(
         fmt::format("See '{} --help'", spoken_name(*app)));
 }
@@ -238,7 +260,7 @@ Result<CommandLine> parse_command_line(const VerbTable& table, std::span<const s
         note_given(globals);
         VFSKIT_TRY(globals.take_all());
         if (!line.globals.wants_version) {
-            return explain(tree.root, failure);
+            return explain(tree, failure);
         }
     }
     note_given(globals);
