@@ -36,6 +36,7 @@ int shell_status(int raw) {
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> result;
+    result.reserve(words.size() + 1);
     for (auto& word : words) {
         result.push_back(word.data());
     }

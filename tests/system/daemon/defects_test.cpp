@@ -37,7 +37,7 @@ struct Served {
     SystemGuest guest;
 };
 
-std::string groups_record(std::vector<std::uint32_t> groups) {
+std::string groups_record(const std::vector<std::uint32_t>& groups) {
     RequestBytes body;
     body.add(SuppGroups{static_cast<std::uint32_t>(groups.size())});
     for (const auto group : groups) {

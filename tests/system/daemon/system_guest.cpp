@@ -29,7 +29,8 @@ constexpr std::chrono::milliseconds look_interval{200};
 
 std::size_t ram_size(unsigned queues) {
     const std::size_t slot = request_area + SystemGuest::reply_area + table_area + 64;
-    return (queues * slots_per_queue * slot + ring_area + 0xfffff) & ~std::size_t{0xfffff};
+    return (std::size_t{queues} * slots_per_queue * slot + ring_area + 0xfffff) &
+           ~std::size_t{0xfffff};
 }
 
 } // namespace
