@@ -282,11 +282,7 @@ private:
             const bool keep_source = !is_explicit && keeps_source(*backing);
             xml::Owned owned{"memoryBacking", {}, {}, {}};
             if (!keep_source) {
-                owned.children.push_back(
-                    {"hugepages",
-                     {},
-                     {},
-                     {{"page", {"size", "unit", "nodeset"}, {"nodeset"}, {}}}});
+                owned.children.push_back(owned_hugepages(request));
                 owned.children.push_back({"source", {"type"}, {}, {}});
             }
             owned.children.push_back({"access", {"mode"}, {}, {}});
@@ -294,6 +290,16 @@ private:
             editor.merge(*backing, wanted, owned);
             return {};
         });
+    }
+
+    /// Huge pages without a size leave the sizes that the domain already asks for: without its
+    /// <page> the guest would get the host's default size.
+    static xml::Owned owned_hugepages(const MemoryRequest& request) {
+        xml::Owned hugepages{"hugepages", {}, {}, {}};
+        if (request.kind != MemoryKind::hugepages || request.page_bytes) {
+            hugepages.children.push_back({"page", {"size", "unit", "nodeset"}, {"nodeset"}, {}});
+        }
+        return hugepages;
     }
 
     /// Where the memory comes from is not ours to change unless asked to, but for anonymous memory,

@@ -322,6 +322,17 @@ TEST(Patch, SuggestsTheTagThatWasMeant) {
     EXPECT_EQ(result.error().remedy(), "Did you mean 'media'?");
 }
 
+TEST(Patch, KeepsTheDomainsPageSizeWhenHugePagesAreAskedForWithoutOne) {
+    PatchRequest request = put(managed_sample());
+    request.memory = MemoryRequest{};
+    request.memory->kind = MemoryKind::hugepages;
+
+    EXPECT_THAT(patched("<domain><memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
+                        "</memoryBacking></domain>",
+                        request),
+                HasSubstr("<hugepages><page size='1' unit='G'/></hugepages>"));
+}
+
 TEST(Patch, RefusesATagGivenTwice) {
     PatchRequest request = put(managed_sample());
     request.put.push_back(edit_of(external_sample()));
