@@ -32,9 +32,13 @@ Result<void> check_bytes(std::string_view text, const std::string& file) {
             .at({file, line_at(text, std::min(begin, text.size())), {}})
             .with_remedy("Convert the file, for example with 'iconv -f latin1 -t utf-8'");
     }
-    const auto is_forbidden = [](char c) {
-        return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t') ||
-               c == 0x7F;
+    // A carriage return alone is a line break to yaml-cpp 0.8 and a blank to 0.7: a file must not
+    // mean two things.
+    const auto is_forbidden = [&text](const char& c) {
+        if (c == '\r') {
+            return &c + 1 == text.data() + text.size() || *(&c + 1) != '\n';
+        }
+        return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
     };
     const auto found = std::find_if(text.begin(), text.end(), is_forbidden);
     if (found != text.end()) {

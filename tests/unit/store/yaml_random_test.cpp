@@ -235,13 +235,22 @@ std::string describe(const YamlContent& content) {
     return text;
 }
 
+bool has_lone_carriage_return(std::string_view text) {
+    for (auto at = text.find('\r'); at != std::string_view::npos; at = text.find('\r', at + 1)) {
+        if (text.substr(at + 1, 1) != "\n") {
+            return true;
+        }
+    }
+    return false;
+}
+
 // What the quick reader understands, yaml-cpp understands the same.
 TEST(YamlReaders, AgreeOnEveryFileThatTheQuickOneUnderstands) {
     Random random{3};
     int understood = 0;
     for (int i = 0; i < 60000; ++i) {
         const auto text = random_file(random);
-        if (!base::is_valid_utf8(text)) {
+        if (!base::is_valid_utf8(text) || has_lone_carriage_return(text)) {
             continue; // refused before either reader sees it
         }
         const auto reading = read_yaml_quickly(

@@ -125,6 +125,13 @@ TEST(YamlRead, RefusesSeveralDocumentsAndMergeKeys) {
         (Place{"m.yaml", 5, "<<"}));
 }
 
+TEST(YamlRead, RefusesACarriageReturnThatEndsNoLine) {
+    EXPECT_EQ(describe("version: 1\r\nmappings: {}\n# a\rb\n"),
+              "m.yaml:3: The line contains the control character 0x0d. Remove it, or write it as an "
+              "escape in double quotes");
+    EXPECT_EQ(read_error("version: 1\r").place().line, 1U);
+}
+
 TEST(YamlRead, RefusesAKeyThatIsNoText) {
     EXPECT_EQ(read_error("version: 1\nmappings:\n  null:\n    nodes: {n: /a}\n").place().line, 3U);
     EXPECT_EQ(read_error("version: 1\n? [a]\n: b\n").place().line, 2U);
