@@ -28,6 +28,7 @@ void block_signals() {
     const sigset_t set = end_signals();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);
 }
 
 SignalWatcher::SignalWatcher(std::function<void()> stop, std::function<void()> give_up)

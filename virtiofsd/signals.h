@@ -12,7 +12,8 @@
 namespace vfskit::virtiofsd {
 
 /// Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and in all that it makes from now on,
-/// and SIGPIPE for good: a front-end that goes away is an error code, not a death. Call it first.
+/// and ignores SIGPIPE and SIGXFSZ: a front-end that goes away and a file that would grow beyond
+/// RLIMIT_FSIZE are error codes, not a death. Call it first.
 void block_signals();
 
 /// Waits for one of them on a thread of its own. Upstream ends at once; this one lets what is in

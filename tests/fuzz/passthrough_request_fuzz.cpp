@@ -16,22 +16,21 @@ namespace {
 
 constexpr const char* witness = "untouched";
 
-/// Files must not fill the disk: a write or allocation above this is EFBIG.
-void limit_file_size() {
+/// Files must not fill the disk: a write or allocation above this is EFBIG. Called with the first
+/// input, because libFuzzer takes SIGXFSZ for itself when it starts.
+bool limit_file_size() {
     constexpr rlimit limit{.rlim_cur = 16U << 20, .rlim_max = 16U << 20};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    ::signal(SIGXFSZ, SIG_IGN);
+    return ::signal(SIGXFSZ, SIG_IGN) != SIG_ERR && ::setrlimit(RLIMIT_FSIZE, &limit) == 0;
 }
 
 } // namespace
 
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-    limit_file_size();
-    return 0;
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using vfskit::UniqueFd;
+    static const bool is_limited = limit_file_size();
+    if (!is_limited) {
+        std::abort();
+    }
     const vfskit::test::TempDir dir;
     dir.write("b", witness);
     const auto share = dir.path("share");
