@@ -54,7 +54,7 @@ VirtqDesc take_descriptor(const World& world, test::InputBytes& input) {
     if ((flags & 0x40) != 0) {
         descriptor.len = sizeof(VirtqDesc) * (descriptor.len % (2 * ring_size));
     }
-    descriptor.next = input.take<std::uint8_t>() % (ring_size + 4);
+    descriptor.next = static_cast<std::uint16_t>(input.take<std::uint8_t>() % (ring_size + 4));
     return descriptor;
 }
 
@@ -90,7 +90,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::InputBytes input{data, size};
     const auto flags = input.take<std::uint8_t>();
     const RingFeatures features{(flags & 1) != 0, (flags & 2) != 0};
-    const std::uint16_t offered = input.take<std::uint8_t>() % (ring_size + 2);
+    const std::uint16_t offered =
+        static_cast<std::uint16_t>(input.take<std::uint8_t>() % (ring_size + 2));
     for (std::uint16_t i = 0; i < ring_size; ++i) {
         first.descriptor(i) = take_descriptor(world, input);
     }
@@ -104,7 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ring.set_next_avail(start);
     require(static_cast<bool>(ring.map(*memory, first.addresses())));
     for (std::uint16_t i = 0; i < offered; ++i) {
-        first.offer(input.take<std::uint8_t>() % (ring_size + 1));
+        first.offer(static_cast<std::uint16_t>(input.take<std::uint8_t>() % (ring_size + 1)));
     }
     static_cast<void>(first.publish());
 
