@@ -93,7 +93,8 @@ Setter word(Member Options::*member, const std::array<Word<T>, N>& words) {
 template <class Number, class Member>
 Setter number(Member Options::*member, Number max) {
     return [member, max](Options& options, std::string_view value) -> Result<void> {
-        VFSKIT_TRY_ASSIGN(const auto parsed, base::parse_unsigned(value, "value", max));
+        VFSKIT_TRY_ASSIGN(const auto parsed,
+                          base::parse_unsigned(value, "value", static_cast<std::uint64_t>(max)));
         options.*member = static_cast<Number>(parsed);
         return {};
     };
