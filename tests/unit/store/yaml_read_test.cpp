@@ -126,9 +126,10 @@ TEST(YamlRead, RefusesSeveralDocumentsAndMergeKeys) {
 }
 
 TEST(YamlRead, RefusesACarriageReturnThatEndsNoLine) {
-    EXPECT_EQ(describe("version: 1\r\nmappings: {}\n# a\rb\n"),
-              "m.yaml:3: The line contains the control character 0x0d. Remove it, or write it as an "
-              "escape in double quotes");
+    EXPECT_EQ(
+        describe("version: 1\r\nmappings: {}\n# a\rb\n"),
+        "m.yaml:3: The line contains the control character 0x0d. Remove it, or write it as an "
+        "escape in double quotes");
     EXPECT_EQ(read_error("version: 1\r").place().line, 1U);
 }
 
