@@ -100,17 +100,20 @@ Result<ShareRoot> close_the_walls(const Options& options, Entrance& entrance, Lo
     const bool handles = uses_file_handles(options);
     // Judged before the walls close, so that a mistake is told by the process that the operator
     // started.
-    VFSKIT_TRY_ASSIGN(const auto keep,
-                      modify_capabilities(needed_capabilities(handles),
-                                          options.modcaps.value_or("+chown"),
-                                          handles));
+    auto keep = needed_capabilities(handles);
+    if (options.modcaps) {
+        VFSKIT_TRY_ASSIGN(keep, modify_capabilities(std::move(keep), *options.modcaps, handles));
+    }
 
     const SandboxRequest request{
         options.sandbox, options.shared_dir, options.uid_map, options.gid_map};
-    VFSKIT_TRY_ASSIGN(
-        auto root,
-        enter_sandbox(
-            request, files_of(entrance), [&entrance] { entrance.listener.fd.reset(); }, log));
+    const auto give_up_sockets = [&entrance] {
+        entrance.listener.fd.reset();
+        if (entrance.control) {
+            entrance.control->fd.reset();
+        }
+    };
+    VFSKIT_TRY_ASSIGN(auto root, enter_sandbox(request, files_of(entrance), give_up_sockets, log));
     // From here on no path outside the share can be opened (in the namespace and chroot modes).
     VFSKIT_TRY_ASSIGN(const bool has_landlock, apply_landlock());
     if (!has_landlock) {
