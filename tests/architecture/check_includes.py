@@ -98,6 +98,7 @@ def check_tree(root: pathlib.Path) -> list[str]:
 
 
 if __name__ == '__main__':
-    found = check_tree(pathlib.Path(sys.argv[1]))
+    tree = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2]
+    found = check_tree(tree)
     print('\n'.join(found) if found else 'every #include and every link agrees with docs/architecture.md')
     sys.exit(1 if found else 0)
