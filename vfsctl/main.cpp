@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/host.h"
 #include "vfsctl/program.h"
 #include "vfsctl/verbs.h"
 
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -13,22 +13,11 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace {
 
 using namespace vfskit;
-
-// Proxmox VE's rule for the name of the node that one is on: nodename up to the first dot.
-std::string host_node_name() {
-    utsname names{};
-    if (::uname(&names) != 0) {
-        return "localhost";
-    }
-    const std::string_view nodename{names.nodename};
-    return std::string{nodename.substr(0, nodename.find('.'))};
-}
 
 std::size_t terminal_columns() {
     winsize size{};
@@ -56,7 +45,7 @@ vfsctl::Environment this_process() {
             .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
             .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
             .columns = terminal_columns(),
-            .node_name = host_node_name(),
+            .node_name = base::host_node_name(),
             .pmxcfs_is_mounted = store::is_pmxcfs("/etc/pve"),
             .variable = environment_variable,
             .open_store = store::open_store,

@@ -8,6 +8,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/file.h"
+#include "core/base/host.h"
 #include "core/base/log.h"
 #include "core/base/process.h"
 #include "core/base/result.h"
