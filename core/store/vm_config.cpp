@@ -348,6 +348,34 @@ Result<std::map<int, VmFile>> list_vm_files(const std::string& root) {
     return files;
 }
 
+Result<std::vector<std::string>> list_nodes(const std::string& root) {
+    std::vector<std::string> names;
+    std::error_code error;
+    const fs::path nodes = root + "/nodes";
+    for (fs::directory_iterator node{nodes, error}, end; !error && node != end;
+         node.increment(error)) {
+        names.push_back(node->path().filename());
+    }
+    if (error && error != std::errc::no_such_file_or_directory) {
+        return Error::from_errno(error.value(), "Cannot list the nodes").at({nodes, 0, {}});
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+Result<VmConfig> read_vm_file(int vmid, const VmFile& file) {
+    VFSKIT_TRY_ASSIGN(const auto content, base::read_file(file.path, max_config_bytes));
+    auto config = parse_vm_config(content);
+    config.vmid = vmid;
+    config.node = file.node;
+    config.path = file.path;
+    return config;
+}
+
+// A VM that migrates is renamed from one node's directory to another's between listing and reading;
+// after a few rounds a file that is still missing is a VM that was removed.
+constexpr int max_rounds = 3;
+
 } // namespace
 
 std::vector<VirtiofsDevice> VmConfig::devices_after_restart() const {
@@ -385,9 +413,6 @@ VmConfig parse_vm_config(std::string_view content) {
 }
 
 Result<std::vector<VmConfig>> read_vm_configs(const std::string& root) {
-    // A VM that migrates is renamed from one node's directory to another's between listing and
-    // reading; after a few rounds a file that is still missing is a VM that was removed.
-    constexpr int max_rounds = 3;
     std::map<int, VmConfig> configs;
     for (int round = 0; round < max_rounds; ++round) {
         bool is_complete = true;
@@ -396,19 +421,15 @@ Result<std::vector<VmConfig>> read_vm_configs(const std::string& root) {
             if (configs.contains(vmid)) {
                 continue;
             }
-            const auto content = base::read_file(file.path, max_config_bytes);
-            if (!content) {
-                if (content.error().code() != ENOENT) {
-                    return content.error();
+            auto config = read_vm_file(vmid, file);
+            if (!config) {
+                if (config.error().code() != ENOENT) {
+                    return std::move(config).error();
                 }
                 is_complete = false;
                 continue;
             }
-            auto config = parse_vm_config(*content);
-            config.vmid = vmid;
-            config.node = file.node;
-            config.path = file.path;
-            configs.emplace(vmid, std::move(config));
+            configs.emplace(vmid, *std::move(config));
         }
         if (is_complete) {
             break;
@@ -420,6 +441,25 @@ Result<std::vector<VmConfig>> read_vm_configs(const std::string& root) {
         result.push_back(std::move(config));
     }
     return result;
+}
+
+Result<VmConfig> read_vm_config(const std::string& root, int vmid, const std::string& near) {
+    for (int round = 0; round < max_rounds; ++round) {
+        VFSKIT_TRY_ASSIGN(auto nodes, list_nodes(root));
+        std::stable_partition(
+            nodes.begin(), nodes.end(), [&](const auto& node) { return node == near; });
+        for (const auto& node : nodes) {
+            auto config = read_vm_file(
+                vmid,
+                VmFile{node, fmt::format("{}/nodes/{}/qemu-server/{}.conf", root, node, vmid)});
+            if (config || config.error().code() != ENOENT) {
+                return config;
+            }
+        }
+    }
+    return Error{ENOENT, fmt::format("No node has virtual machine {}", vmid)}
+        .at({root + "/nodes", 0, {}})
+        .with_remedy("Name a virtual machine of this cluster");
 }
 
 } // namespace vfskit::store

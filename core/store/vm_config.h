@@ -72,4 +72,8 @@ Result<VirtiofsDevice> parse_virtiofs_device(int index, std::string_view value);
 /// other nodes. EACCES … of a file is an Error that names it.
 Result<std::vector<VmConfig>> read_vm_configs(const std::string& root);
 
+/// The configuration of one VM, wherever in the cluster it is: one file is read, not all of them.
+/// `near` is looked at first. ENOENT when no node has the VM.
+Result<VmConfig> read_vm_config(const std::string& root, int vmid, const std::string& near);
+
 } // namespace vfskit::store

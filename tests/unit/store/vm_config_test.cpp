@@ -157,5 +157,31 @@ TEST_F(VmConfigFiles, AreNoneWithoutNodes) {
     EXPECT_THAT(*vms, IsEmpty());
 }
 
+TEST_F(VmConfigFiles, AreFoundOneByOneOnAnyNode) {
+    add("n1", "100.conf", "virtiofs0: aa\n");
+    add("n2", "101.conf", "virtiofs3: bb\n");
+    const auto vm = read_vm_config(dir_.root(), 101, "n1");
+    ASSERT_TRUE(vm);
+    EXPECT_EQ(vm->vmid, 101);
+    EXPECT_EQ(vm->node, "n2");
+    EXPECT_THAT(ids(vm->current.devices), ElementsAre("3:bb"));
+}
+
+TEST_F(VmConfigFiles, AreLookedForOnTheNearNodeFirst) {
+    add("n1", "100.conf", "virtiofs0: aa\n");
+    add("n2", "100.conf", "virtiofs0: bb\n");
+    const auto vm = read_vm_config(dir_.root(), 100, "n2");
+    ASSERT_TRUE(vm);
+    EXPECT_EQ(vm->node, "n2");
+}
+
+TEST_F(VmConfigFiles, NameAVmThatNoNodeHas) {
+    add("n1", "100.conf", "");
+    const auto vm = read_vm_config(dir_.root(), 101, "n1");
+    ASSERT_FALSE(vm);
+    EXPECT_EQ(vm.error().code(), ENOENT);
+    EXPECT_THAT(vm.error().message(), HasSubstr("101"));
+}
+
 } // namespace
 } // namespace vfskit::store
