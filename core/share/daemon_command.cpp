@@ -346,6 +346,23 @@ Result<ProcessSpec> c_command(const Share& share, const DaemonCommandOptions& op
 
 } // namespace
 
+Result<std::vector<std::string>> migration_arguments(const Share& share, const DaemonInfo& daemon) {
+    if (!share.method.has_value()) {
+        return Args{};
+    }
+    VFSKIT_TRY(validate(share));
+    Share bare; // what the daemon thinks of the other options is not asked here
+    bare.method = share.method;
+    VFSKIT_TRY(check_support(bare, daemon, {}));
+    Args args;
+    add_migration(args, share);
+    if (share.method == MigrationMethod::file_handles) {
+        VFSKIT_TRY_ASSIGN(const auto modcaps, modcaps_of(share));
+        args.push_back("--modcaps=" + modcaps.value_or(""));
+    }
+    return args;
+}
+
 Result<ProcessSpec>
 daemon_command(const Share& share, const DaemonInfo& daemon, const DaemonCommandOptions& options) {
     VFSKIT_TRY(check(share, daemon, options));

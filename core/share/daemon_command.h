@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace vfskit::share {
 
@@ -46,6 +47,11 @@ struct DaemonCommandOptions {
 Result<ProcessSpec>
 daemon_command(const Share& share, const DaemonInfo& daemon, const DaemonCommandOptions& options);
 
+/// Only what daemon_command() passes because of the live-migration method: for whoever completes a
+/// command line that somebody else has made. Nothing without a method. With file-handles the last
+/// of them is --modcaps, which repeats share.modcaps because the last one wins. The same errors.
+Result<std::vector<std::string>> migration_arguments(const Share& share, const DaemonInfo& daemon);
+
 /// What Proxmox VE passes besides the mapping and the share.
 struct PveCommandOptions {
     int fd = -1; ///< the listening descriptor
@@ -55,5 +61,9 @@ struct PveCommandOptions {
 /// inode_file_handles = prefer stands for a Windows ostype. Options that Proxmox cannot give are
 /// refused (ENOTSUP), on_error is always guest-error there, and handles are always verified.
 Result<ProcessSpec> pve_daemon_command(const Share& share, const PveCommandOptions& options);
+
+/// The part of it that comes from the live-migration method and stands before --syslog. Nothing
+/// without a method; ENOTSUP for fd-passing, which Proxmox cannot express.
+Result<std::vector<std::string>> pve_migration_arguments(const Share& share);
 
 } // namespace vfskit::share

@@ -48,34 +48,42 @@ constexpr std::array<Foreign, 18> foreign_options{{
      [](const Share& s) { return s.method == MigrationMethod::fd_passing; }},
 }};
 
+Error cannot_pass(std::string_view option) {
+    return Error{ENOTSUP, fmt::format("Proxmox VE cannot pass this value of \"{}\"", option)}
+        .at({.file = {}, .line = 0, .key = std::string{option}})
+        .with_remedy("Remove the option, or leave Proxmox's compatibility mode");
+}
+
 Result<void> check_foreign_options(const Share& share) {
     for (const auto& foreign : foreign_options) {
         if (foreign.is_wanted(share)) {
-            return Error{ENOTSUP,
-                         fmt::format("Proxmox VE cannot pass this value of \"{}\"", foreign.option)}
-                .at({.file = {}, .line = 0, .key = std::string{foreign.option}})
-                .with_remedy("Remove the option, or leave Proxmox's compatibility mode");
+            return cannot_pass(foreign.option);
         }
     }
     return {};
 }
 
-void add_pve_migration(std::vector<std::string>& args, const Share& share) {
-    if (!share.method.has_value()) {
-        return;
-    }
-    args.emplace_back("--migration-on-error=guest-error");
-    if (share.method == MigrationMethod::find_paths) {
-        args.emplace_back("--migration-mode=find-paths");
-        args.emplace_back("--migration-verify-handles");
-        args.emplace_back("--migration-confirm-paths");
-    } else if (share.method == MigrationMethod::file_handles) {
-        args.emplace_back("--migration-mode=file-handles");
-        args.emplace_back("--modcaps=+dac_read_search");
-    }
-}
-
 } // namespace
+
+Result<std::vector<std::string>> pve_migration_arguments(const Share& share) {
+    if (!share.method.has_value()) {
+        return std::vector<std::string>{};
+    }
+    switch (*share.method) {
+    case MigrationMethod::find_paths:
+        return std::vector<std::string>{"--migration-on-error=guest-error",
+                                        "--migration-mode=find-paths",
+                                        "--migration-verify-handles",
+                                        "--migration-confirm-paths"};
+    case MigrationMethod::file_handles:
+        return std::vector<std::string>{"--migration-on-error=guest-error",
+                                        "--migration-mode=file-handles",
+                                        "--modcaps=+dac_read_search"};
+    case MigrationMethod::fd_passing:
+        break;
+    }
+    return cannot_pass("live-migration-method");
+}
 
 Result<ProcessSpec> pve_daemon_command(const Share& share, const PveCommandOptions& options) {
     VFSKIT_TRY(validate(share));
@@ -103,7 +111,8 @@ Result<ProcessSpec> pve_daemon_command(const Share& share, const PveCommandOptio
         args.push_back(fmt::format("--cache={}", to_string(*share.cache)));
     }
     add_if(share.inode_file_handles.has_value(), "--inode-file-handles=prefer");
-    add_pve_migration(args, share);
+    VFSKIT_TRY_ASSIGN(const auto migration, pve_migration_arguments(share));
+    args.insert(args.end(), migration.begin(), migration.end());
     args.emplace_back("--syslog");
     return spec;
 }

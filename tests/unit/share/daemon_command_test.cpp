@@ -180,6 +180,33 @@ TEST(DaemonCommand, RefusesWhatTheUserItRunsAsMayNot) {
     EXPECT_FALSE(daemon_command(handles, DaemonInfo{}, options));
 }
 
+TEST(MigrationArguments, AreNoneWithoutAMethod) {
+    const auto args = migration_arguments(plain_share(), DaemonInfo{});
+    ASSERT_TRUE(args);
+    EXPECT_TRUE(args->empty());
+}
+
+TEST(MigrationArguments, AreThoseOfTheWholeCommandLine) {
+    auto share = share_with_method(mapping::MigrationMethod::file_handles);
+    share.modcaps = "-mknod";
+    const auto whole = daemon_command(share, DaemonInfo{}, options_with_fd());
+    const auto added = migration_arguments(share, DaemonInfo{});
+    ASSERT_TRUE(whole && added);
+    const std::vector<std::string> tail{
+        whole->args.end() - static_cast<std::ptrdiff_t>(added->size()), whole->args.end()};
+    EXPECT_EQ(*added, tail);
+    EXPECT_EQ(added->back(), "--modcaps=-mknod:+dac_read_search");
+}
+
+TEST(MigrationArguments, RefuseADaemonThatCannotMigrate) {
+    const auto daemon = parse_daemon("1.10.1");
+    ASSERT_TRUE(daemon);
+    const auto args =
+        migration_arguments(share_with_method(mapping::MigrationMethod::find_paths), *daemon);
+    ASSERT_FALSE(args);
+    EXPECT_EQ(args.error().code(), ENOTSUP);
+}
+
 TEST(PveDaemonCommand, RefusesWhatProxmoxHasNoPropertyFor) {
     auto share = plain_share();
     share.writeback = true;
