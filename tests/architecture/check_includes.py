@@ -14,7 +14,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 ROW = re.compile(r'^\|\s*\d\s*\|\s*`([a-z_-]+)`\s*\|[^|]*\|\s*([^|]*?)\s*\|$')
 ROOM_CALL = re.compile(r'^\s*vfskit_room\(\s*([a-z_]+)([^)]*)\)', re.MULTILINE)
 ROOM_KEYWORDS = ('PUBLIC_LIBS', 'PRIVATE_LIBS')
-PROGRAM_DIRS = ('vfsctl', 'virtiofsd', 'libvirt-hook')
+PROGRAM_DIRS = ('vfsctl', 'virtiofsd', 'libvirt-hook', 'pve-plugin')
 
 
 def read_table(architecture: str) -> dict[str, set[str]]:
