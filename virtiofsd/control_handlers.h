@@ -7,6 +7,7 @@
 #include "virtiofsd/logging.h"
 #include "virtiofsd/options.h"
 #include "virtiofsd/server.h"
+#include "virtiofsd/state_handler.h"
 
 #include <sys/types.h>
 
@@ -14,16 +15,22 @@
 
 namespace vfskit::virtiofsd {
 
-/// Nothing here waits for the guest. Called on the control server's thread; the references must
-/// outlive it. `pid` is ours as the host sees it.
+/// Nothing here waits for the guest; only migration_report() may wait for storage. Called on the
+/// control server's thread; the references must outlive it. `pid` is ours as the host sees it.
 class ControlHandlers final : public control::Handlers {
 public:
-    ControlHandlers(
-        const Options& options, pid_t pid, Server& server, fuse::Session& session, DaemonLog& log)
-        : options_{options}, pid_{pid}, server_{server}, session_{session}, log_{log} {}
+    ControlHandlers(const Options& options,
+                    pid_t pid,
+                    Server& server,
+                    fuse::Session& session,
+                    StateHandler& state_handler,
+                    DaemonLog& log)
+        : options_{options}, pid_{pid}, server_{server}, session_{session},
+          state_handler_{state_handler}, log_{log} {}
 
     control::Status status() override;
     Result<void> set_log_level(LogLevel level) override;
+    Result<control::MigrationReport> migration_report() override { return state_handler_.report(); }
 
 private:
     void add_gauges(control::Status& status) const;
@@ -34,6 +41,7 @@ private:
     pid_t pid_;
     Server& server_;
     fuse::Session& session_;
+    StateHandler& state_handler_;
     DaemonLog& log_;
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };

@@ -208,7 +208,7 @@ Result<int> serve(const Options& options,
     StateHandler state_handler{
         session, *filesystem, migration_options(options, entrance.host), log};
     Server server{options, entrance, session, state_handler, log};
-    ControlHandlers handlers{options, entrance.pid, server, session, daemon_log};
+    ControlHandlers handlers{options, entrance.pid, server, session, state_handler, daemon_log};
     std::unique_ptr<control::Server> control_server;
     if (entrance.control) {
         VFSKIT_TRY_ASSIGN(control_server,

@@ -9,6 +9,8 @@
 
 #include <cerrno>
 #include <chrono>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace vfskit::virtiofsd {
@@ -25,6 +27,16 @@ fuse::NegotiatedState offered_by(const fuse::Options& options) {
     guest.flags2 = UINT32_MAX;
     const auto negotiation = fuse::negotiate(options, guest);
     return negotiation ? negotiation->state : fuse::NegotiatedState{};
+}
+
+std::string_view word_of(device_state::SaveMode mode) {
+    switch (mode) {
+    case device_state::SaveMode::find_paths:
+        return "find-paths";
+    case device_state::SaveMode::file_handles:
+        return "file-handles";
+    }
+    return {};
 }
 
 std::int64_t milliseconds_since(std::chrono::steady_clock::time_point start) {
@@ -57,14 +69,54 @@ void StateHandler::migration_stopped() {
     place_check_.cancel();
 }
 
+StateHandler::HeldLocks StateHandler::count_locks() {
+    HeldLocks held;
+    filesystem_.locks().for_each([&held](auto, auto, const auto&) { ++held.posix; });
+    filesystem_.handles().for_each(
+        [&held](const auto& handle) { held.flocks += handle.has_flock ? 1 : 0; });
+    return held;
+}
+
+Result<control::MigrationReport> StateHandler::report() {
+    if (!session_.export_state().is_initialized()) {
+        return Error{ENOTCONN, "No guest has mounted the share"};
+    }
+    const auto files = device_state::find_unreachable(filesystem_, options_.save);
+    control::MigrationReport report;
+    report.mode = word_of(options_.save.mode);
+    report.inodes = filesystem_.inodes().size();
+    report.handles = filesystem_.handles().size();
+    const auto held = count_locks();
+    report.posix_locks = held.posix;
+    report.flocks = held.flocks;
+    std::unordered_map<std::uint64_t, std::uint64_t> open_handles;
+    filesystem_.handles().for_each([&open_handles](const auto& handle) {
+        ++open_handles[static_cast<std::uint64_t>(handle.node)];
+    });
+    report.unreachable = files.size();
+    report.is_truncated = files.size() > control::MigrationReport::max_files;
+    for (const auto& file : files) {
+        report.deleted += file.is_deleted ? 1 : 0;
+        if (report.files.size() < control::MigrationReport::max_files) {
+            const auto node = static_cast<std::uint64_t>(file.id);
+            const auto open = open_handles.find(node);
+            report.files.push_back({node,
+                                    static_cast<std::uint64_t>(file.ino),
+                                    file.path,
+                                    file.is_deleted,
+                                    open == open_handles.end() ? 0 : open->second,
+                                    control::Passage::none,
+                                    file.reason});
+        }
+    }
+    return report;
+}
+
 /// Locks on the host belong to this process: they cannot be handed over without a moment in which
 /// somebody else may take them, and a guest that has lost a lock writes over another's data.
 Result<void> StateHandler::check_locks() {
-    std::size_t locks = 0;
-    filesystem_.locks().for_each([&locks](auto, auto, const auto&) { ++locks; });
-    filesystem_.handles().for_each(
-        [&locks](const auto& handle) { locks += handle.has_flock ? 1 : 0; });
-    if (locks != 0) {
+    const auto held = count_locks();
+    if (const auto locks = held.posix + held.flocks; locks != 0) {
         return Error{EBUSY, fmt::format("The guest holds {} file locks on this host", locks)}
             .with_remedy(
                 "Migrate when its programs have let go of them, or serve the share without "

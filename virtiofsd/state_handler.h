@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/base/log.h"
+#include "core/control/migration_report.h"
 #include "core/device_state/load.h"
 #include "core/device_state/place_check.h"
 #include "core/device_state/save.h"
@@ -36,11 +37,19 @@ public:
     Result<void> save(UniqueFd fd, int cancel_fd) override;
     Result<void> load(UniqueFd fd, int cancel_fd) override;
 
+    /// For the control socket, while the guest runs. ENOTCONN: no guest has mounted the share.
+    Result<control::MigrationReport> report();
+
     void device_reset() override;
     void migration_started() override;
     void migration_stopped() override;
 
 private:
+    struct HeldLocks {
+        std::size_t posix = 0;
+        std::size_t flocks = 0;
+    };
+    HeldLocks count_locks();
     Result<void> check_locks();
     device_state::Suspects find_suspects();
     Result<void> take_over(std::span<const std::byte> bytes);

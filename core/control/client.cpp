@@ -95,6 +95,11 @@ Result<void> Client::set_log_level(LogLevel level) {
     return {};
 }
 
+Result<MigrationReport> Client::migration_report() {
+    VFSKIT_TRY_ASSIGN(const auto result, call("migration-report"));
+    return parse_migration_report(result);
+}
+
 Result<std::string> Client::call(std::string_view method, std::string_view params_json) {
     const auto deadline = Clock::now() + timeout_;
     const auto id = next_id_++;

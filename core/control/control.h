@@ -8,5 +8,6 @@
 #pragma once
 
 #include "core/control/client.h"
+#include "core/control/migration_report.h"
 #include "core/control/server.h"
 #include "core/control/status.h"

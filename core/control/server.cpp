@@ -74,9 +74,13 @@ struct Connection {
 
 } // namespace
 
+Result<MigrationReport> Handlers::migration_report() {
+    return Error{ENOSYS, "This daemon does not report on migrations"};
+}
+
 Result<std::string> Handlers::call(std::string_view method, std::string_view) {
     return Error{ENOSYS, fmt::format("Method '{}' is not known", method)}.with_remedy(
-        "Use status, metrics or set-log-level");
+        "Use status, metrics, set-log-level or migration-report");
 }
 
 std::string_view to_string(LogLevel level) {
@@ -275,6 +279,10 @@ private:
         }
         if (method == "metrics") {
             return Json(to_prometheus(handlers_.status()));
+        }
+        if (method == "migration-report") {
+            VFSKIT_TRY_ASSIGN(const auto report, handlers_.migration_report());
+            return Json::parse(to_json(report));
         }
         if (method == "set-log-level") {
             return set_log_level(params);

@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/control/migration_report.h"
 #include "core/control/status.h"
 
 #include <sys/types.h>
@@ -24,8 +25,11 @@ public:
     virtual ~Handlers() = default;
     virtual Status status() = 0;
     virtual Result<void> set_log_level(LogLevel level) = 0;
-    /// Methods beyond status, metrics and set-log-level: JSON of the parameters in, JSON of the
-    /// result out. ENOSYS by default.
+    /// The one answer that may take time, and may wait for storage: see Client::migration_report().
+    /// ENOSYS by default.
+    virtual Result<MigrationReport> migration_report();
+    /// Methods beyond status, metrics, set-log-level and migration-report: JSON of the parameters
+    /// in, JSON of the result out. ENOSYS by default.
     virtual Result<std::string> call(std::string_view method, std::string_view params);
 };
 

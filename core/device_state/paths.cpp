@@ -100,6 +100,26 @@ Result<std::string> find_path(InodeStore& inodes, const InodeRef& inode) {
     return path;
 }
 
+std::string last_known_path(InodeStore& inodes, const InodeRef& inode) {
+    constexpr std::string_view mark = " (deleted)";
+    const auto root = inodes.find(fuse::NodeId::root);
+    const auto root_fd = inodes.fd_of(root);
+    const auto fd = inodes.fd_of(inode);
+    if (!fd.is_valid() || !root_fd.is_valid()) {
+        return {};
+    }
+    auto root_path = path_of_fd(inodes.proc_self_fd(), root_fd.get());
+    auto path = path_of_fd(inodes.proc_self_fd(), fd.get());
+    if (!root_path || !path) {
+        return {};
+    }
+    if (path->ends_with(mark)) {
+        path->resize(path->size() - mark.size());
+    }
+    auto below = strip_root(*path, std::move(*root_path));
+    return below && *below != "." ? std::move(*below) : std::string{};
+}
+
 void for_each_entry(InodeStore& inodes,
                     const InodeRef& directory,
                     const std::function<void(std::uint64_t, const char*)>& visit) {

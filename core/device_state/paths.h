@@ -23,6 +23,10 @@ namespace vfskit::device_state {
 /// file's by now.
 Result<std::string> find_path(passthrough::InodeStore& inodes, const passthrough::InodeRef& inode);
 
+/// Where the file was when it last had a name, as far as the kernel remembers; empty when it does
+/// not, or when that is outside the shared directory.
+std::string last_known_path(passthrough::InodeStore& inodes, const passthrough::InodeRef& inode);
+
 /// Calls `visit` with inode number and name of every entry of a directory, "." and ".." too. A
 /// directory that cannot be listed has none.
 void for_each_entry(passthrough::InodeStore& inodes,

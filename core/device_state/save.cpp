@@ -27,6 +27,7 @@ using passthrough::PassthroughFs;
 namespace {
 
 constexpr std::size_t none = SIZE_MAX;
+constexpr std::string_view lost_before = "It was lost in an earlier migration";
 
 /// What the store knows of an inode, copied out of its locks.
 struct Record {
@@ -49,19 +50,30 @@ FileHandle to_saved(const HostFileHandle& handle, passthrough::MountId mount) {
 
 class Saver {
 public:
-    Saver(PassthroughFs& filesystem,
-          const SaveOptions& options,
-          const Suspects& suspects,
-          LogSink& log)
-        : filesystem_{filesystem}, inodes_{filesystem.inodes()}, options_{options},
-          suspects_{suspects}, log_{log} {}
+    Saver(PassthroughFs& filesystem, const SaveOptions& options, const Suspects& suspects)
+        : filesystem_{filesystem}, inodes_{filesystem.inodes()}, options_{options}, suspects_{
+                                                                                        suspects} {}
 
-    Result<State> save() && {
+    Result<void> save() {
         state_.trailer.emplace();
         state_.trailer->negotiated = filesystem_.negotiated();
         VFSKIT_TRY_ASSIGN(state_.trailer->identity, identify_share(inodes_, options_.host));
         if (!filesystem_.negotiated().is_initialized()) {
-            return std::move(state_); // as upstream's before the guest mounts: not even a root
+            return {}; // as upstream's before the guest mounts: not even a root
+        }
+        locate();
+        count_children();
+        save_handles();
+        save_options();
+        state_.next_inode = inodes_.next_id();
+        state_.next_handle = filesystem_.handles().next_id();
+        return {};
+    }
+
+    /// Where everything is. All that may be asked for while the guest runs.
+    void locate() {
+        if (!state_.trailer) {
+            state_.trailer.emplace();
         }
         collect();
         connect();
@@ -72,13 +84,17 @@ public:
             locate_by_handle();
             collect_mounts();
         }
-        count_children();
-        save_handles();
-        save_options();
-        state_.next_inode = inodes_.next_id();
-        state_.next_handle = filesystem_.handles().next_id();
-        return std::move(state_);
     }
+
+    [[nodiscard]] State take_state() { return std::move(state_); }
+    [[nodiscard]] std::vector<UnreachableFile> take_unreachable() {
+        std::sort(unreachable_.begin(), unreachable_.end(), [](const auto& a, const auto& b) {
+            return a.id < b.id;
+        });
+        return std::move(unreachable_);
+    }
+    [[nodiscard]] const std::vector<HandleId>& orphans() const { return orphans_; }
+    [[nodiscard]] const std::vector<NodeId>& unverified() const { return unverified_; }
 
 private:
     // ---- what there is
@@ -169,7 +185,7 @@ private:
             if (is_root(record)) {
                 state_.inodes[i].location = RootLocation{};
             } else if (record.type == 0) {
-                continue; // stays lost
+                report(record, lost_before);
             } else if (record.parent_index != none && is_found(record.parent_index)) {
                 put_below(i, record.parent_index, record.name);
             } else if (S_ISDIR(record.type)) {
@@ -298,24 +314,26 @@ private:
     }
 
     void report(const Record& record, std::string_view why) {
-        log_.write(
-            LogLevel::warn,
-            fmt::format("Inode {}{} cannot be sent to the destination: {}",
-                        static_cast<std::uint64_t>(record.id),
-                        record.name.empty() ? "" : fmt::format(" (last seen as '{}')", record.name),
-                        why));
+        UnreachableFile file;
+        file.id = record.id;
+        file.ino = record.identity.ino;
+        file.reason = why;
+        if (const auto inode = inodes_.find(record.id); inode && !inode->is_lost()) {
+            file.path = last_known_path(inodes_, inode);
+            file.has_handle = get_handle(inode).has_value();
+            struct statx status {};
+            const auto fd = inodes_.fd_of(inode);
+            file.is_deleted = fd.is_valid() && passthrough::stat_fd(fd.get(), status) == 0 &&
+                              status.stx_nlink == 0;
+        }
+        if (file.path.empty()) {
+            file.path = record.name;
+        }
+        unreachable_.push_back(std::move(file));
     }
 
     // ---- file handles
-    std::optional<FileHandle> handle_of(std::size_t i) {
-        auto& record = records_[i];
-        if (record.handle) {
-            return std::move(record.handle);
-        }
-        const auto inode = inodes_.find(record.id);
-        if (!inode || inode->is_lost()) {
-            return std::nullopt;
-        }
+    std::optional<FileHandle> get_handle(const passthrough::InodeRef& inode) {
         const auto fd = inodes_.fd_of(inode);
         HostFileHandle handle;
         std::uint32_t mount = 0;
@@ -323,6 +341,15 @@ private:
             return std::nullopt;
         }
         return to_saved(handle, passthrough::MountId{mount});
+    }
+
+    std::optional<FileHandle> handle_of(std::size_t i) {
+        auto& record = records_[i];
+        if (record.handle) {
+            return std::move(record.handle);
+        }
+        const auto inode = inodes_.find(record.id);
+        return inode && !inode->is_lost() ? get_handle(inode) : std::nullopt;
     }
 
     std::optional<FileHandle> handle_to_verify(std::size_t i) {
@@ -333,7 +360,7 @@ private:
         }
         auto handle = handle_of(i);
         if (!handle) {
-            report(records_[i], "it has no file handle to verify; it is sent without");
+            unverified_.push_back(records_[i].id);
         }
         return handle;
     }
@@ -346,11 +373,12 @@ private:
                 continue;
             }
             if (record.type == 0) {
+                report(record, lost_before);
                 continue;
             }
             auto handle = handle_of(i);
             if (!handle) {
-                report(record, "it has no file handle");
+                report(record, "It has no file handle");
                 continue;
             }
             state_.inodes[i].location = FileHandleLocation{std::move(*handle)};
@@ -422,12 +450,6 @@ private:
         std::sort(state_.handles.begin(), state_.handles.end(), [](const auto& a, const auto& b) {
             return a.id < b.id;
         });
-        for (const auto id : orphans_) {
-            log_.write(LogLevel::warn,
-                       fmt::format("Open file {} cannot be sent to the destination: the guest has "
-                                   "forgotten its inode",
-                                   static_cast<std::uint64_t>(id)));
-        }
     }
 
     void save_options() {
@@ -444,7 +466,6 @@ private:
     InodeStore& inodes_;
     const SaveOptions& options_;
     const Suspects& suspects_;
-    LogSink& log_;
 
     State state_;
     std::vector<Record> records_; ///< by id, in step with state_.inodes
@@ -455,7 +476,20 @@ private:
     /// By inode number: directory and name.
     std::unordered_multimap<std::uint64_t, std::pair<std::size_t, std::string>> other_names_;
     std::vector<HandleId> orphans_;
+    std::vector<NodeId> unverified_;
+    std::vector<UnreachableFile> unreachable_;
 };
+
+void tell(const UnreachableFile& file, LogSink& log) {
+    if (file.ino == passthrough::HostIno{}) {
+        return; // was told when it was lost
+    }
+    log.write(LogLevel::warn,
+              fmt::format("Inode {}{} cannot be sent to the destination: {}",
+                          static_cast<std::uint64_t>(file.id),
+                          file.path.empty() ? "" : fmt::format(" (last seen as '{}')", file.path),
+                          file.reason));
+}
 
 } // namespace
 
@@ -463,7 +497,32 @@ Result<State> save(PassthroughFs& filesystem,
                    const SaveOptions& options,
                    const Suspects& suspects,
                    LogSink& log) {
-    return Saver{filesystem, options, suspects, log}.save();
+    Saver saver{filesystem, options, suspects};
+    VFSKIT_TRY(saver.save());
+    for (const auto& file : saver.take_unreachable()) {
+        tell(file, log);
+    }
+    for (const auto id : saver.unverified()) {
+        log.write(LogLevel::warn,
+                  fmt::format("Inode {} has no file handle to verify; it is sent without",
+                              static_cast<std::uint64_t>(id)));
+    }
+    for (const auto id : saver.orphans()) {
+        log.write(LogLevel::warn,
+                  fmt::format("Open file {} cannot be sent to the destination: the guest has "
+                              "forgotten its inode",
+                              static_cast<std::uint64_t>(id)));
+    }
+    return saver.take_state();
+}
+
+std::vector<UnreachableFile> find_unreachable(PassthroughFs& filesystem,
+                                              const SaveOptions& options) {
+    const std::atomic<bool> never{false};
+    const auto suspects = find_suspects(filesystem.inodes(), never);
+    Saver saver{filesystem, options, suspects};
+    saver.locate();
+    return saver.take_unreachable();
 }
 
 } // namespace vfskit::device_state

@@ -8,6 +8,9 @@
 #include "core/device_state/serialized.h"
 #include "core/passthrough/passthrough_fs.h"
 
+#include <string>
+#include <vector>
+
 namespace vfskit::device_state {
 
 /// --migration-mode: how the destination is told to find the files.
@@ -30,5 +33,21 @@ Result<State> save(passthrough::PassthroughFs& filesystem,
                    const SaveOptions& options,
                    const Suspects& suspects,
                    LogSink& log);
+
+/// A file that the guest knows and that the mode has no way to name to the destination.
+struct UnreachableFile {
+    NodeId id{};
+    passthrough::HostIno ino{}; ///< 0: lost in an earlier migration
+    std::string path;           ///< where it was last, below the shared directory; may be empty
+    bool is_deleted = false;    ///< no name is left
+    bool has_handle = false;    ///< the filesystem gives it a file handle
+    std::string reason;         ///< a sentence
+};
+
+/// What save() would find without a place if it ran now, by id. May run while requests do; a file
+/// that they rename or remove meanwhile may be judged either way. Compares every inode with the
+/// host.
+std::vector<UnreachableFile> find_unreachable(passthrough::PassthroughFs& filesystem,
+                                              const SaveOptions& options);
 
 } // namespace vfskit::device_state

@@ -13,9 +13,9 @@ LIBRARY = SchemaLibrary(ROOT)
 # A mapping file keeps keys that it does not know; the common parts are no document.
 OPEN = {'mappings'}
 NO_DOCUMENT = {'common'}
-# Not printed by a verb: the reply on a daemon's control socket, which says its version itself, and a file that
+# Not printed by a verb: the replies on a daemon's control socket, which says its version itself, and a file that
 # people write.
-PROTOCOL = {'daemon-status', 'pve-settings'}
+PROTOCOL = {'daemon-status', 'daemon-migration-report', 'pve-settings'}
 
 
 def open_objects(schema, path='$'):

@@ -36,9 +36,24 @@ Status sample_status() {
     return status;
 }
 
+MigrationReport sample_report() {
+    MigrationReport report;
+    report.mode = "find-paths";
+    report.inodes = 12;
+    report.handles = 3;
+    report.posix_locks = 2;
+    report.flocks = 1;
+    report.unreachable = 2;
+    report.deleted = 1;
+    report.files = {{5, 77, "dir/a", true, 1, Passage::same_directory, "It was deleted"},
+                    {9, 0, "", false, 0, Passage::none, "It was lost in an earlier migration"}};
+    return report;
+}
+
 class FakeDaemon : public Handlers {
 public:
     Status status() override { return sample_status(); }
+    Result<MigrationReport> migration_report() override { return sample_report(); }
     Result<void> set_log_level(LogLevel wanted) override {
         level = wanted;
         return {};
@@ -100,6 +115,22 @@ TEST_F(ControlTest, StatusArrivesAsItIs) {
     const auto status = connect().status();
     ASSERT_TRUE(status);
     EXPECT_EQ(*status, sample_status());
+}
+
+TEST_F(ControlTest, MigrationReportArrivesAsItIs) {
+    const auto report = connect().migration_report();
+    ASSERT_TRUE(report) << report.error().describe();
+    EXPECT_EQ(*report, sample_report());
+}
+
+TEST(MigrationReportJson, NamesWhatIsWrong) {
+    auto json = to_json(sample_report());
+    json.replace(json.find("same-directory"), 4, "some");
+    const auto report = parse_migration_report(json);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code(), EBADMSG);
+    EXPECT_THAT(report.error().message(), HasSubstr("some-directory"));
+    EXPECT_EQ(parse_migration_report("{}").error().code(), EBADMSG);
 }
 
 TEST_F(ControlTest, MetricsArePrometheusText) {

@@ -39,6 +39,38 @@ const SavedInode& inode_of(const State& state, NodeId id) {
     });
 }
 
+// ---- what has no place
+// ---------------------------------------------------------------------------------------
+
+TEST_F(Migration, TellsWhileTheGuestRunsWhatHasNoPath) {
+    Side source{here_.root()};
+    source.mount();
+    const auto a = source.node("a");
+    (void)source.open(a, O_RDONLY);
+    const auto b = source.node("b", source.node("sub", source.node("dir")));
+    ASSERT_TRUE(source.unlink("a"));
+
+    const auto files = find_unreachable(*source.fs, source.save_options);
+
+    ASSERT_EQ(files.size(), 1U);
+    EXPECT_EQ(files.front().id, a);
+    EXPECT_EQ(files.front().path, "a");
+    EXPECT_TRUE(files.front().is_deleted);
+    EXPECT_THAT(files.front().reason, HasSubstr("deleted"));
+    EXPECT_TRUE(source.getattr(b));
+}
+
+TEST_F(Migration, TellsOfNothingWhereEverythingHasAName) {
+    Side source{here_.root()};
+    source.mount();
+    (void)source.node("sub", source.node("dir"));
+    std::filesystem::rename(here_.path("dir"), here_.path("renamed"));
+
+    const auto files = find_unreachable(*source.fs, source.save_options);
+
+    EXPECT_TRUE(files.empty());
+}
+
 // ---- paths
 // ---------------------------------------------------------------------------------------
 
