@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -51,7 +52,8 @@ vfsctl::Environment this_process() {
             .open_store = store::open_store,
             .run_process = share::run_daemon_query,
             .is_directory = is_directory,
-            .is_executable = is_executable};
+            .is_executable = is_executable,
+            .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }};
 }
 
 } // namespace

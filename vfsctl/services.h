@@ -10,6 +10,7 @@
 #include "core/store/store.h"
 #include "vfsctl/output/output.h"
 
+#include <chrono>
 #include <functional>
 #include <istream>
 #include <memory>
@@ -38,6 +39,7 @@ struct Environment {
     share::ProcessRunner run_process;
     std::function<bool(const std::string&)> is_directory;
     std::function<bool(const std::string&)> is_executable;
+    std::function<void(std::chrono::milliseconds)> pause;
 };
 
 /// What a verb gets: the world and the global options.

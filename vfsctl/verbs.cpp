@@ -5,6 +5,8 @@
 #include "vfsctl/cmd/complete_words.h"
 #include "vfsctl/cmd/completion.h"
 #include "vfsctl/cmd/daemon_command.h"
+#include "vfsctl/cmd/daemon_log_level.h"
+#include "vfsctl/cmd/daemon_status.h"
 #include "vfsctl/cmd/guest_cloud_init.h"
 #include "vfsctl/cmd/guest_dracut.h"
 #include "vfsctl/cmd/guest_fstab.h"
@@ -19,6 +21,7 @@
 #include "vfsctl/cmd/mapping_set.h"
 #include "vfsctl/cmd/mapping_show.h"
 #include "vfsctl/cmd/qemu_args.h"
+#include "vfsctl/cmd/top.h"
 #include "vfsctl/cmd/xml_filesystem.h"
 #include "vfsctl/cmd/xml_memory.h"
 #include "vfsctl/cmd/xml_patch.h"
@@ -28,20 +31,22 @@ namespace vfskit::vfsctl {
 VerbTable all_verbs() {
     return {.verbs =
                 {
-                    complete_tree_verb(),  complete_words_verb(),   completion_verb(),
-                    daemon_command_verb(), guest_cloud_init_verb(), guest_dracut_verb(),
-                    guest_fstab_verb(),    guest_kubevirt_verb(),   guest_systemd_verb(),
-                    mapping_add_verb(),    mapping_doctor_verb(),   mapping_export_verb(),
-                    mapping_import_verb(), mapping_list_verb(),     mapping_remove_verb(),
-                    mapping_set_verb(),    mapping_show_verb(),     qemu_args_verb(),
-                    xml_filesystem_verb(), xml_memory_verb(),       xml_patch_verb(),
+                    complete_tree_verb(),    complete_words_verb(),   completion_verb(),
+                    daemon_command_verb(),   daemon_log_level_verb(), daemon_status_verb(),
+                    guest_cloud_init_verb(), guest_dracut_verb(),     guest_fstab_verb(),
+                    guest_kubevirt_verb(),   guest_systemd_verb(),    mapping_add_verb(),
+                    mapping_doctor_verb(),   mapping_export_verb(),   mapping_import_verb(),
+                    mapping_list_verb(),     mapping_remove_verb(),   mapping_set_verb(),
+                    mapping_show_verb(),     qemu_args_verb(),        top_verb(),
+                    xml_filesystem_verb(),   xml_memory_verb(),       xml_patch_verb(),
                 },
             .groups = {
                 {"completion", "Print the completion script of a shell"},
-                {"daemon", "virtiofsd's command line"},
+                {"daemon", "virtiofsd's command line, and what running daemons do"},
                 {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},
                 {"qemu", "QEMU's arguments"},
+                {"top", "Watch running daemons at work"},
                 {"xml", "libvirt domain XML"},
             }};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/control/server.h"
 
+#include "core/control/prometheus.h"
 #include "core/control/socket_address.h"
 
 #include <fmt/format.h>

@@ -57,8 +57,6 @@ struct Status {
 [[nodiscard]] std::string to_json(const Status& status);
 /// EBADMSG names what is missing or of the wrong type; members that we do not know are ignored.
 Result<Status> parse_status(std::string_view json);
-/// Prometheus text exposition format 0.0.4, names vfskit_virtiofsd_…
-[[nodiscard]] std::string to_prometheus(const Status& status);
 
 /// The highest latency that `share` (0 to 1) of the requests stayed below, as an upper bound; zero
 /// if there were none. The last class has no bound: its lower one is given.

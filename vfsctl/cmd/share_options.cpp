@@ -2,10 +2,10 @@
 #include "vfsctl/cmd/share_options.h"
 
 #include "core/base/text.h"
+#include "core/control/daemon_sockets.h"
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <cerrno>
 
 namespace vfskit::vfsctl {
@@ -138,10 +138,6 @@ void take(const std::optional<T>& given, T& target) {
     }
 }
 
-bool is_file_name_byte(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
-}
-
 } // namespace
 
 void bind_share_options(ShareOptions& options, OptionSet& set) {
@@ -222,12 +218,8 @@ Result<std::string> default_socket(std::string_view vm, std::string_view tag) {
         return Error{EINVAL, fmt::format("'{}' cannot name a VM's directory", vm)}.with_remedy(
             "Give the VM's name or VMID, or the whole path with --socket");
     }
-    std::string name;
-    for (const char c : tag) {
-        name += is_file_name_byte(c) ? std::string{c}
-                                     : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return fmt::format("/run/vfskit/{}/{}.sock", vm, name);
+    return fmt::format(
+        "{}/{}/{}.sock", control::default_run_dir, vm, control::tag_to_file_stem(tag));
 }
 
 } // namespace vfskit::vfsctl

@@ -15,6 +15,10 @@ CALLS = {
     'completion': [],
     'daemon command': [(('media', '--vm', '100', *DAEMON), 'daemon-command'),
                        (('media', '--fd', '7', '--node', 'n1', '--compat=pve'), 'daemon-command')],
+    'daemon log-level': [(('info', '100'), 'daemon-log-level'),
+                         (('info', '--control-socket', 'run/100/media.control'), 'daemon-log-level')],
+    'daemon status': [((), 'daemon-states'), (('100', 'media'), 'daemon-states'),
+                      (('--control-socket', 'run/100/media.control'), 'daemon-states')],
     'guest cloud-init': [(('media:/srv/media',), 'guest-snippet')],
     'guest dracut': [(('media',), 'guest-snippet'), (('media', '--plain'), 'guest-snippet')],
     'guest fstab': [(('media:/srv/media', '--readonly'), 'guest-snippet')],
@@ -33,6 +37,8 @@ CALLS = {
     'mapping show': [(('media',), 'mapping')],
     'qemu args': [(('media', '--vm', '100', '--node', 'n1'), 'qemu-args'),
                   (('media', '--vm', '100', '--node', 'n1', '--memory', '1G'), 'qemu-args')],
+    'top': [(('--once', '--interval', '0.1'), 'top'),
+            (('100', 'media', '--count', '1', '--interval', '0.1'), 'top')],
     'xml filesystem': [(('media', '--node', 'n1'), 'xml-filesystem')],
     'xml memory': [((), 'xml-memory'),
                    (('--kind', 'hugepages', '--page-size', '2M', '--memory', '1G'), 'xml-memory')],
@@ -57,9 +63,11 @@ class JsonOutput(VfsctlCase):
 
     def test_covers_every_schema(self):
         seen = {kind for calls in CALLS.values() for _, kind in calls}
-        self.assertEqual(LIBRARY.schemas.keys() - seen, {'common', 'error', 'version', 'command-tree'})
+        self.assertEqual(LIBRARY.schemas.keys() - seen,
+                         {'common', 'error', 'version', 'command-tree', 'daemon-status'})
 
     def test_obeys_its_schema(self):
+        self.start_daemon()
         store = self.store.read_text()
         for verb, calls in CALLS.items():
             for words, kind in calls:

@@ -143,6 +143,21 @@ TEST_F(ControlTest, MetricsArePrometheusText) {
     EXPECT_THAT(*text, HasSubstr("_duration_seconds_count{op=\"lookup\"} 10\n"));
 }
 
+TEST(PrometheusText, OfSeveralDaemonsHoldsEachMetricOnceWithTheirPlaces) {
+    const std::vector<PlacedStatus> daemons{{"100", "a\"b", sample_status()},
+                                            {"web", "home", sample_status()}};
+    const auto text = to_prometheus(daemons);
+    EXPECT_THAT(text,
+                HasSubstr("# TYPE vfskit_virtiofsd_inodes gauge\n"
+                          "vfskit_virtiofsd_inodes{vm=\"100\",tag=\"a\\\"b\"} 7\n"
+                          "vfskit_virtiofsd_inodes{vm=\"web\",tag=\"home\"} 7\n"));
+    EXPECT_THAT(text, HasSubstr("queue_depth{vm=\"web\",tag=\"home\",queue=\"1\"} 2\n"));
+    EXPECT_THAT(text, HasSubstr("_count{vm=\"web\",tag=\"home\",op=\"lookup\"} 10\n"));
+    const auto head = text.find("# TYPE vfskit_virtiofsd_request_duration_seconds");
+    EXPECT_EQ(text.find("# TYPE vfskit_virtiofsd_request_duration_seconds", head + 1),
+              std::string::npos);
+}
+
 TEST_F(ControlTest, LogLevelReachesTheDaemon) {
     EXPECT_TRUE(connect().set_log_level(LogLevel::debug));
     EXPECT_EQ(daemon.level, LogLevel::debug);

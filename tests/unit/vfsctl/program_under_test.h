@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cerrno>
+#include <functional>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -34,7 +35,8 @@ public:
                           return Error{ENOENT, "There is no " + spec.program};
                       },
                       .is_directory = [](const std::string&) { return true; },
-                      .is_executable = [](const std::string&) { return true; }} {}
+                      .is_executable = [](const std::string&) { return true; },
+                      .pause = [this](std::chrono::milliseconds) { on_pause(); }} {}
 
     vfsctl::ExitCode run(const std::vector<std::string>& words) {
         out_.str("");
@@ -59,6 +61,8 @@ public:
     std::map<std::string, std::string> variables;
     std::string opened_url;
     std::istringstream in;
+    /// What happens while a verb waits.
+    std::function<void()> on_pause = [] {};
 
 private:
     std::ostringstream out_;
