@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/host.h"
+#include "vfsctl/libvirt/load.h"
 #include "vfsctl/program.h"
 #include "vfsctl/verbs.h"
 
@@ -51,6 +52,7 @@ vfsctl::Environment this_process() {
             .variable = environment_variable,
             .open_store = store::open_store,
             .run_process = share::run_daemon_query,
+            .connect_libvirt = vfsctl::connect_libvirt,
             .is_directory = is_directory,
             .is_executable = is_executable,
             .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }};

@@ -8,6 +8,7 @@
 #include "core/mapping/mapping.h"
 #include "core/share/dialect.h"
 #include "core/store/store.h"
+#include "vfsctl/libvirt/connection.h"
 #include "vfsctl/output/output.h"
 
 #include <chrono>
@@ -37,6 +38,7 @@ struct Environment {
     std::function<std::string(const std::string&)> variable;
     std::function<Result<std::unique_ptr<store::MappingStore>>(std::string_view url)> open_store;
     share::ProcessRunner run_process;
+    ConnectLibvirt connect_libvirt;
     std::function<bool(const std::string&)> is_directory;
     std::function<bool(const std::string&)> is_executable;
     std::function<void(std::chrono::milliseconds)> pause;

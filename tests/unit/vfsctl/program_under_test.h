@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tests/support/fake_store.h"
+#include "tests/unit/vfsctl/fake_libvirt.h"
 #include "vfsctl/program.h"
 #include "vfsctl/verbs.h"
 
@@ -34,6 +35,15 @@ public:
                       .run_process = [](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
                           return Error{ENOENT, "There is no " + spec.program};
                       },
+                      .connect_libvirt = [this](const std::string& uri)
+                          -> Result<std::unique_ptr<vfsctl::LibvirtConnection>> {
+                          const auto host = libvirt.find(uri);
+                          if (host == libvirt.end()) {
+                              return Error{ECONNREFUSED, "Cannot connect to '" + uri + "'"};
+                          }
+                          return std::unique_ptr<vfsctl::LibvirtConnection>{
+                              new FakeLibvirt{uri, host->second}};
+                      },
                       .is_directory = [](const std::string&) { return true; },
                       .is_executable = [](const std::string&) { return true; },
                       .pause = [this](std::chrono::milliseconds) { on_pause(); }} {}
@@ -60,6 +70,7 @@ public:
     std::shared_ptr<FakeStoreContent> content = std::make_shared<FakeStoreContent>();
     std::map<std::string, std::string> variables;
     std::string opened_url;
+    std::map<std::string, FakeHost> libvirt; // by uri
     std::istringstream in;
     /// What happens while a verb waits.
     std::function<void()> on_pause = [] {};

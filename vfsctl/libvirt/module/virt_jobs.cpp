@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Long jobs: migrate, save. The call blocks its thread; a second one watches and cancels.
+#include "vfsctl/libvirt/module/virt_connection.h"
+#include "vfsctl/libvirt/module/virt_error.h"
+
+#include <fmt/format.h>
+#include <libvirt/virterror.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace vfskit::vfsctl {
+
+namespace {
+
+constexpr std::chrono::milliseconds progress_interval{200};
+
+JobProgress progress_of(const VirParams& params) {
+    JobProgress progress;
+    progress.elapsed = std::chrono::milliseconds{params.number(VIR_DOMAIN_JOB_TIME_ELAPSED)};
+    progress.total = params.number(VIR_DOMAIN_JOB_MEMORY_TOTAL);
+    progress.processed = params.number(VIR_DOMAIN_JOB_MEMORY_PROCESSED);
+    progress.remaining = params.number(VIR_DOMAIN_JOB_MEMORY_REMAINING);
+    progress.bytes_per_second = params.number(VIR_DOMAIN_JOB_MEMORY_BPS);
+    progress.iterations = params.number(VIR_DOMAIN_JOB_MEMORY_ITERATION);
+    if (params.has(VIR_DOMAIN_JOB_DOWNTIME)) {
+        progress.downtime = std::chrono::milliseconds{params.number(VIR_DOMAIN_JOB_DOWNTIME)};
+    }
+    return progress;
+}
+
+// Tells of a domain's job and aborts it when asked to, until destroyed.
+class JobWatch {
+public:
+    JobWatch(virDomainPtr domain, const ProgressCallback& callback, const std::atomic<bool>& cancel)
+        : domain_{domain}, callback_{callback}, cancel_{cancel}, thread_{[this] { run(); }} {}
+    JobWatch(const JobWatch&) = delete;
+    JobWatch& operator=(const JobWatch&) = delete;
+    ~JobWatch() {
+        {
+            const std::lock_guard guard{mutex_};
+            ends_ = true;
+        }
+        wake_.notify_one();
+        thread_.join();
+    }
+
+private:
+    void run() {
+        std::unique_lock lock{mutex_};
+        while (!wake_.wait_for(lock, progress_interval, [this] { return ends_; })) {
+            lock.unlock();
+            look();
+            lock.lock();
+        }
+    }
+
+    void look() {
+        // Again at each look: a job that had not begun yet could not be aborted.
+        if (cancel_) {
+            ::virDomainAbortJob(domain_);
+        }
+        int type = 0;
+        VirParams params;
+        if (::virDomainGetJobStats(domain_, &type, params.receive(), params.receive_count(), 0) ==
+                0 &&
+            type != VIR_DOMAIN_JOB_NONE && callback_) {
+            callback_(progress_of(params));
+        }
+    }
+
+    virDomainPtr domain_;
+    const ProgressCallback& callback_;
+    const std::atomic<bool>& cancel_;
+    std::mutex mutex_; // protects ends_; not held while libvirt is asked
+    std::condition_variable wake_;
+    bool ends_ = false;
+    std::thread thread_; // last: it uses the others
+};
+
+unsigned long migration_flags(const MigrationRequest& request) {
+    unsigned long flags = VIR_MIGRATE_LIVE;
+    if (request.persistent_xml) {
+        flags |= VIR_MIGRATE_PERSIST_DEST;
+    }
+    if (request.undefine_source) {
+        flags |= VIR_MIGRATE_UNDEFINE_SOURCE;
+    }
+    if (request.auto_converge) {
+        flags |= VIR_MIGRATE_AUTO_CONVERGE;
+    }
+    if (request.parallel) {
+        flags |= VIR_MIGRATE_PARALLEL;
+    }
+    return flags;
+}
+
+void fill(VirParams& params, const MigrationRequest& request) {
+    params.add(VIR_MIGRATE_PARAM_DEST_XML, request.destination_xml);
+    if (request.persistent_xml) {
+        params.add(VIR_MIGRATE_PARAM_PERSIST_XML, *request.persistent_xml);
+    }
+    if (request.migrate_uri) {
+        params.add(VIR_MIGRATE_PARAM_URI, *request.migrate_uri);
+    }
+    if (request.bandwidth_mib) {
+        params.add(VIR_MIGRATE_PARAM_BANDWIDTH, *request.bandwidth_mib);
+    }
+    if (request.parallel) {
+        params.add(VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, static_cast<int>(*request.parallel));
+    }
+}
+
+Error job_error(const std::string& doing, const std::atomic<bool>& cancel) {
+    if (cancel) {
+        return Error{ECANCELED, doing + ": It was cancelled, and the guest goes on here"};
+    }
+    return last_virt_error(doing);
+}
+
+} // namespace
+
+Result<JobProgress> VirtConnection::migrate(const std::string& domain,
+                                            LibvirtConnection& destination,
+                                            const MigrationRequest& request,
+                                            const ProgressCallback& progress,
+                                            const std::atomic<bool>& cancel) {
+    auto& peer = dynamic_cast<VirtConnection&>(destination);
+    VFSKIT_TRY_ASSIGN(const auto found, lookup(domain));
+    VirParams params;
+    fill(params, request);
+    VirDomain arrived;
+    {
+        const JobWatch watch{found.get(), progress, cancel};
+        arrived.reset(::virDomainMigrate3(found.get(),
+                                          peer.connect_.get(),
+                                          params.data(),
+                                          params.size(),
+                                          static_cast<unsigned int>(migration_flags(request))));
+    }
+    if (!arrived) {
+        return job_error(fmt::format("Cannot migrate '{}' to '{}'", domain, peer.uri_), cancel);
+    }
+    int type = 0;
+    VirParams stats;
+    if (::virDomainGetJobStats(arrived.get(),
+                               &type,
+                               stats.receive(),
+                               stats.receive_count(),
+                               VIR_DOMAIN_JOB_STATS_COMPLETED) != 0) {
+        return JobProgress{}; // the guest is there; only the figures are not
+    }
+    return progress_of(stats);
+}
+
+Result<void> VirtConnection::save(const std::string& domain,
+                                  const std::string& file,
+                                  const ProgressCallback& progress,
+                                  const std::atomic<bool>& cancel) {
+    VFSKIT_TRY_ASSIGN(const auto found, lookup(domain));
+    int failed = 0;
+    {
+        const JobWatch watch{found.get(), progress, cancel};
+        failed = ::virDomainSave(found.get(), file.c_str());
+    }
+    if (failed != 0) {
+        return job_error(fmt::format("Cannot save '{}' to '{}'", domain, file), cancel);
+    }
+    return {};
+}
+
+Result<void> VirtConnection::restore(const std::string& file, bool paused) {
+    const auto flags = paused ? unsigned{VIR_DOMAIN_SAVE_PAUSED} : 0U;
+    if (::virDomainRestoreFlags(connect_.get(), file.c_str(), nullptr, flags) != 0) {
+        return last_virt_error(fmt::format("Cannot restore '{}'", file));
+    }
+    return {};
+}
+
+Result<std::string> VirtConnection::saved_definition(const std::string& file) {
+    const VirText xml{::virDomainSaveImageGetXMLDesc(
+        connect_.get(), file.c_str(), VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)};
+    if (!xml) {
+        return last_virt_error(fmt::format("Cannot read the saved guest '{}'", file));
+    }
+    return std::string{xml.get()};
+}
+
+} // namespace vfskit::vfsctl
