@@ -93,6 +93,23 @@ bool is_valid_utf8(std::string_view bytes) {
     return true;
 }
 
+std::string to_utf8(std::string_view bytes) {
+    if (is_valid_utf8(bytes)) {
+        return std::string{bytes};
+    }
+    std::string text;
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x80) {
+            text += c;
+        } else {
+            text += static_cast<char>(0xC0 | (byte >> 6));
+            text += static_cast<char>(0x80 | (byte & 0x3F));
+        }
+    }
+    return text;
+}
+
 std::string shell_quote(std::string_view word) {
     constexpr std::string_view safe =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

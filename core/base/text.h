@@ -29,6 +29,9 @@ parse_unsigned(std::string_view text, std::string_view what, std::uint64_t max =
 /// True if `bytes` is well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF).
 bool is_valid_utf8(std::string_view bytes);
 
+/// What is not UTF-8 read as Latin-1, as Proxmox VE reads its files; UTF-8 stays as it is.
+std::string to_utf8(std::string_view bytes);
+
 /// `word` as one POSIX shell word: as it is where that is safe, else in single quotes.
 std::string shell_quote(std::string_view word);
 /// The words quoted and joined with a space.

@@ -29,11 +29,6 @@ std::string_view escape_of(Color color) {
     return "";
 }
 
-void append_code_point(std::string& text, unsigned char latin1) {
-    text += static_cast<char>(0xC0 | (latin1 >> 6));
-    text += static_cast<char>(0x80 | (latin1 & 0x3F));
-}
-
 std::string with_full_stop(std::string sentence) {
     const bool ends = sentence.ends_with('.') || sentence.ends_with('?') || sentence.ends_with('!');
     return ends ? sentence : sentence + ".";
@@ -44,22 +39,6 @@ std::string with_full_stop(std::string sentence) {
 std::string paint_text(Color color, std::string_view text) {
     return color == Color::none ? std::string{text}
                                 : fmt::format("{}{}\033[0m", escape_of(color), text);
-}
-
-std::string to_utf8(std::string_view bytes) {
-    if (base::is_valid_utf8(bytes)) {
-        return std::string{bytes};
-    }
-    std::string text;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x80) {
-            text += c;
-        } else {
-            append_code_point(text, byte);
-        }
-    }
-    return text;
 }
 
 std::string printable(std::string_view bytes) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/base/text.h"
 #include "vfsctl/exit_code.h"
 
 #include <nlohmann/json_fwd.hpp>
@@ -60,7 +61,6 @@ std::string paint_text(Color color, std::string_view text);
 /// not UTF-8 read as Latin-1, as Proxmox VE reads its files.
 std::string printable(std::string_view bytes);
 
-/// What is not UTF-8 read as Latin-1; UTF-8 stays as it is.
-std::string to_utf8(std::string_view bytes);
+using base::to_utf8;
 
 } // namespace vfskit::vfsctl
