@@ -167,6 +167,13 @@ std::string to_string(const Version& version) {
     return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
 }
 
+Result<Version> parse_version(std::string_view text) {
+    if (const auto version = read_version(text)) {
+        return *version;
+    }
+    return Error{EINVAL, fmt::format("\"{}\" is no version like 1.13.2", text)};
+}
+
 bool DaemonInfo::has_feature(std::string_view feature) const {
     return std::find(features.begin(), features.end(), feature) != features.end();
 }

@@ -31,6 +31,9 @@ struct Version {
     auto operator<=>(const Version&) const = default;
 };
 std::string to_string(const Version& version); ///< 1.13.2
+/// Reads as far as digits and dots go: "1.13", "10.0.2", "7.2.22 (Debian ...)". EINVAL for what
+/// does not begin with two or three numbers.
+Result<Version> parse_version(std::string_view text);
 
 /// One daemon as far as its command line is concerned. A plain value.
 struct DaemonInfo {
