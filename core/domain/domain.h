@@ -13,6 +13,7 @@
 #include "core/domain/kubevirt.h"
 #include "core/domain/libvirt_version.h"
 #include "core/domain/memory_backing.h"
+#include "core/domain/node_lookup.h"
 #include "core/domain/notice.h"
 #include "core/domain/patch.h"
 #include "core/domain/rewrite.h"
