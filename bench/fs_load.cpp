@@ -2,23 +2,16 @@
 // How fast is a virtiofs daemon, beside another one and beside the bare system calls? Plays QEMU
 // and the guest's driver itself, so that neither's cost is in the numbers. Runs the daemons in turn
 // within each workload, on one directory.
+#include "bench/daemon_under_test.h"
 #include "bench/fs_workloads.h"
 
 #include <CLI/CLI.hpp>
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/prctl.h>
-#include <sys/utsname.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <thread>
 
 namespace {
 
@@ -36,87 +29,8 @@ struct Options {
     GuestOptions guest;
 };
 
-/// A daemon on a socket of its own, ended with this object.
-class Daemon {
-public:
-    Daemon(const std::string& program,
-           const std::vector<std::string>& args,
-           const std::string& socket_path,
-           const std::string& shared_dir)
-        : socket_path_{socket_path} {
-        ::unlink(socket_path.c_str());
-        std::vector<std::string> all{
-            program, "--socket-path=" + socket_path, "--shared-dir=" + shared_dir};
-        all.insert(all.end(), args.begin(), args.end());
-        std::vector<char*> argv;
-        for (std::string& arg : all) {
-            argv.push_back(arg.data());
-        }
-        argv.push_back(nullptr);
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-            const int log =
-                ::open((socket_path + ".log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-            ::dup2(log, STDOUT_FILENO);
-            ::dup2(log, STDERR_FILENO);
-            ::execvp(argv[0], argv.data());
-            ::_exit(127);
-        }
-    }
-    Daemon(const Daemon&) = delete;
-    Daemon& operator=(const Daemon&) = delete;
-    // The front-end has left by now: a daemon ends by itself. One that does not is told to.
-    ~Daemon() {
-        for (int i = 0; i < 200; ++i) {
-            if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-                return;
-            }
-            std::this_thread::sleep_for(std::chrono::milliseconds{10});
-        }
-        ::kill(pid_, SIGTERM);
-        ::waitpid(pid_, nullptr, 0);
-    }
-
-    [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
-
-private:
-    std::string socket_path_;
-    pid_t pid_ = -1;
-};
-
-std::string cpu_model() {
-    std::ifstream info{"/proc/cpuinfo"};
-    std::string line;
-    while (std::getline(info, line)) {
-        if (line.rfind("model name", 0) == 0) {
-            return line.substr(line.find(':') + 2);
-        }
-    }
-    return "unknown CPU";
-}
-
-std::string version_of(const std::string& program) {
-    std::string version = "unknown version";
-    FILE* pipe = ::popen(fmt::format("'{}' --version 2>&1", program).c_str(), "r");
-    if (pipe != nullptr) {
-        std::array<char, 128> line{};
-        if (std::fgets(line.data(), line.size(), pipe) != nullptr) {
-            version = line.data();
-            version.erase(version.find_last_not_of('\n') + 1);
-        }
-        ::pclose(pipe);
-    }
-    return version;
-}
-
 void print_machine(const Options& options) {
-    utsname system{};
-    ::uname(&system);
-    fmt::print("{} CPUs, {}, Linux {}\n",
-               std::thread::hardware_concurrency(),
-               cpu_model(),
-               system.release);
+    fmt::print("{}\n", describe_machine());
     fmt::print("queues {}, depth {}, waiting by {}, {} s each, in {}\n",
                options.guest.queues,
                options.guest.depth,

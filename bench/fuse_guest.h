@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/fuse/wire.h"
+#include "core/vhost_user/wire.h"
 #include "tests/support/fake_frontend.h"
 
 #include <atomic>
@@ -14,6 +15,8 @@
 namespace vfskit::bench {
 
 enum class WaitMode { poll, event };
+/// How a guest comes to a daemon: it boots, or it arrives from another one with its state.
+enum class Arrival { boots, migrates };
 
 /// One request to build: header fields and what follows, in the order of the wire.
 struct Request {
@@ -72,8 +75,10 @@ struct GuestOptions {
 class FuseGuest {
 public:
     /// Connects, negotiates, starts the queues and sends FUSE_INIT. Fewer queues when the daemon
-    /// has fewer.
-    FuseGuest(const std::string& socket_path, const GuestOptions& options);
+    /// has fewer. A guest that migrates waits before the queues for resume().
+    FuseGuest(const std::string& socket_path,
+              const GuestOptions& options,
+              Arrival arrival = Arrival::boots);
 
     [[nodiscard]] unsigned queue_count() const { return static_cast<unsigned>(queues_.size()); }
     [[nodiscard]] std::uint32_t max_write() const { return max_write_; }
@@ -86,6 +91,22 @@ public:
     std::uint64_t lookup(std::uint64_t parent, const std::string& name);
     std::uint64_t open(std::uint64_t nodeid, std::uint32_t flags);
     std::uint64_t open_dir(std::uint64_t nodeid);
+    /// Whatever `fill` asks for; its reply, valid until the next request.
+    Reply call(const std::function<void(Slot&, Request&)>& fill);
+
+    // A migration, with the messages that QEMU sends. Throw on an error.
+    /// The source's: the daemon has to mark what it writes.
+    void begin_migration();
+    /// The guest stands still.
+    void stop();
+    /// The end of the pipe at which the daemon's state comes out.
+    UniqueFd save();
+    /// The end of the pipe into which the state goes.
+    UniqueFd load();
+    /// Waits for what save() or load() began.
+    void check_state();
+    /// The destination's: the guest goes on.
+    void resume();
 
 private:
     struct Place {
@@ -105,7 +126,8 @@ private:
 
     void init();
     void prepare(Queue& queue, Place& place);
-    Reply call(const std::function<void(Slot&, Request&)>& fill);
+    void start_queues();
+    UniqueFd transfer(vhost_user::TransferDirection direction);
     Reply reply_of(const Place& place, std::uint32_t written) const;
     std::uint64_t run_queue(Queue& queue, const Workload& workload, const std::atomic<bool>& ends);
     void wait(Queue& queue) const;
@@ -115,6 +137,7 @@ private:
     test::FakeFrontend frontend_;
     std::unique_ptr<test::FakeQueue> hiprio_;
     std::vector<Queue> queues_;
+    UniqueFd log_;
     std::uint32_t max_write_ = 0;
     std::uint64_t unique_ = 2;
 };
