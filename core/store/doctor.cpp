@@ -2,9 +2,12 @@
 #include "core/store/doctor.h"
 
 #include "core/base/file.h"
+#include "core/base/sha1.h"
 #include "core/store/doctor_findings.h"
 #include "core/store/pve_files.h"
 #include "core/store/pve_store.h"
+#include "core/store/yaml_content.h"
+#include "core/store/yaml_store.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -139,16 +142,74 @@ std::vector<Finding> examine_state(const PvePaths& paths, const PveState& state)
     return findings;
 }
 
+void examine_surroundings(const PvePaths& paths,
+                          const PveState& state,
+                          const PveSurroundings& surroundings,
+                          std::vector<Finding>& findings) {
+    examine_long_ids(state, paths, surroundings, findings);
+    for (const auto& use : find_undefined_uses(surroundings.vms, state.mappings)) {
+        findings.push_back(finding_of(use, state.mappings, surroundings.copies));
+    }
+    examine_vms(surroundings.vms, findings);
+}
+
 Result<Diagnosis> diagnose_pve(std::string_view url, const PvePaths& paths) {
     Diagnosis diagnosis;
     diagnosis.url = std::string{url};
     VFSKIT_TRY_ASSIGN(const auto state, read_pve_state(paths));
     diagnosis.revision = state.revision();
     diagnosis.findings = examine_state(paths, state);
-    VFSKIT_TRY_ASSIGN(const auto vms, read_vm_configs(paths.root));
-    examine_vms(vms, state.mappings, diagnosis.findings);
+    VFSKIT_TRY_ASSIGN(const auto surroundings, read_surroundings(paths, state.mappings));
+    examine_surroundings(paths, state, surroundings, diagnosis.findings);
     examine_lock(paths, diagnosis.findings);
     sort_findings(diagnosis.findings);
+    return diagnosis;
+}
+
+std::string yaml_path(std::string_view url) {
+    return std::string{url.starts_with(yaml_scheme) ? url.substr(yaml_scheme.size()) : url};
+}
+
+void examine_content(const std::vector<mapping::DirectoryMapping>& mappings,
+                     const std::vector<Notice>& notices,
+                     std::vector<Finding>& findings) {
+    for (const auto& mapping : mappings) {
+        examine_mapping(mapping, Place{}, findings);
+        examine_long_id(mapping, findings);
+    }
+    for (const auto& notice : notices) {
+        findings.push_back(Finding{"VFS-M013",
+                                   Severity::note,
+                                   notice.place.file,
+                                   notice.place,
+                                   notice.message,
+                                   "Correct or remove the line",
+                                   false});
+    }
+}
+
+/// A YAML store that cannot be read: because nodes stand twice, or for another reason.
+Result<Diagnosis> diagnose_unreadable(Diagnosis diagnosis, Error error) {
+    const auto path = yaml_path(diagnosis.url);
+    VFSKIT_TRY_ASSIGN(const auto text, base::read_file(path, yaml_max_file_bytes));
+    diagnosis.revision.text = base::sha1_hex(text);
+    if (auto mended = mend_double_nodes(text, path)) {
+        diagnosis.findings = std::move(mended->findings);
+        const auto content = read_yaml(mended->text, path);
+        if (content) {
+            examine_content(content->mappings, content->notices, diagnosis.findings);
+            sort_findings(diagnosis.findings);
+            return diagnosis;
+        }
+        error = content.error();
+    }
+    diagnosis.findings.push_back(Finding{"VFS-M017",
+                                         Severity::error,
+                                         error.place().file,
+                                         error.place(),
+                                         error.message(),
+                                         error.remedy(),
+                                         false});
     return diagnosis;
 }
 
@@ -158,32 +219,13 @@ Result<Diagnosis> diagnose_store(std::string_view url) {
     VFSKIT_TRY_ASSIGN(const auto store, open_store(url));
     const auto snapshot = store->snapshot();
     if (!snapshot) {
-        const auto& error = snapshot.error();
-        if (error.code() != EBADMSG) {
-            return error;
+        if (snapshot.error().code() != EBADMSG) {
+            return snapshot.error();
         }
-        diagnosis.findings.push_back(Finding{"VFS-M017",
-                                             Severity::error,
-                                             error.place().file,
-                                             error.place(),
-                                             error.message(),
-                                             error.remedy(),
-                                             false});
-        return diagnosis;
+        return diagnose_unreadable(std::move(diagnosis), snapshot.error());
     }
     diagnosis.revision = snapshot->revision;
-    for (const auto& mapping : snapshot->mappings) {
-        examine_mapping(mapping, Place{}, diagnosis.findings);
-    }
-    for (const auto& notice : snapshot->notices) {
-        diagnosis.findings.push_back(Finding{"VFS-M013",
-                                             Severity::note,
-                                             notice.place.file,
-                                             notice.place,
-                                             notice.message,
-                                             "Correct or remove the line",
-                                             false});
-    }
+    examine_content(snapshot->mappings, snapshot->notices, diagnosis.findings);
     sort_findings(diagnosis.findings);
     return diagnosis;
 }
@@ -209,13 +251,71 @@ mapping::DirectoryMapping mended(mapping::DirectoryMapping mapping, bool mends_d
     return mapping;
 }
 
+/// The records that go with renamed sections.
+TruthChanges move_records(const TruthRecords& records,
+                          const std::map<std::string, std::string>& new_ids) {
+    TruthChanges changes;
+    for (const auto& [old_id, new_id] : new_ids) {
+        if (const auto record = records.find(old_id); record != records.end()) {
+            changes[new_id] = record->second;
+            changes[old_id] = std::nullopt;
+        }
+    }
+    return changes;
+}
+
+/// What the wanted long ids of `state` become.
+std::map<std::string, std::string> choose_new_ids(const PvePaths& paths,
+                                                  const PveState& state,
+                                                  const PveSurroundings& surroundings,
+                                                  const FindingFilter& wanted) {
+    std::vector<Finding> findings;
+    examine_long_ids(state, paths, surroundings, findings);
+    std::map<std::string, std::string> new_ids;
+    for (auto& id : ids_to_mend(findings, wanted, {"VFS-M004"})) {
+        new_ids.emplace(id, short_dirid(id));
+    }
+    return new_ids;
+}
+
+/// The mappings that VMs use and only a copy still knows, with what vfskit.cfg remembers of them.
+std::vector<mapping::DirectoryMapping> choose_restored(const PveState& state,
+                                                       const PveSurroundings& surroundings,
+                                                       const FindingFilter& wanted) {
+    IdSet ids;
+    for (const auto& use : find_undefined_uses(surroundings.vms, state.mappings)) {
+        const auto finding = finding_of(use, state.mappings, surroundings.copies);
+        if (finding.fixable && wanted(finding)) {
+            ids.insert(use.device->dirid);
+        }
+    }
+    std::vector<mapping::DirectoryMapping> restored;
+    for (const auto& id : ids) {
+        auto mapping = surroundings.copies.find(id)->second.mapping;
+        const auto record = state.truth.records.find(id);
+        if (record != state.truth.records.end() &&
+            kinship(record->second, mapping) != Kinship::no_path) {
+            mapping.live_migration_method = record->second.method;
+            mapping.path_relation = record->second.relation;
+        }
+        restored.push_back(std::move(mapping));
+    }
+    return restored;
+}
+
 /// directory.cfg and the records as they shall become.
-Result<PveChange>
-plan_repair(const PvePaths& paths, const PveState& state, const FindingFilter& wanted) {
+Result<PveChange> plan_repair(const PvePaths& paths,
+                              const PveState& state,
+                              const PveSurroundings& surroundings,
+                              const FindingFilter& wanted) {
     VFSKIT_TRY_ASSIGN(auto content,
                       mend_directory(state.directory_content, paths.directory, wanted));
-    auto records = state.truth.has_unfinished_change
-                       ? edit_truth(state.truth_content, state.truth, {})
+    const auto lines_mended = make_pve_state(paths, content, state.truth_content);
+    const auto new_ids = choose_new_ids(paths, lines_mended, surroundings, wanted);
+    content = rename_sections(std::move(content), paths.directory, new_ids);
+    auto moved = move_records(state.truth.records, new_ids);
+    auto records = state.truth.has_unfinished_change || !moved.empty()
+                       ? edit_truth(state.truth_content, state.truth, moved)
                        : state.truth_content;
     const auto half_way = make_pve_state(paths, std::move(content), std::move(records));
     const auto findings = examine_state(paths, half_way);
@@ -228,16 +328,29 @@ plan_repair(const PvePaths& paths, const PveState& state, const FindingFilter& w
             wishes.push_back(SectionWish{mapping.id, mended(mapping, mends_description), false});
         }
     }
+    auto orphans = ids_to_mend(findings, wanted, {"VFS-M007"});
+    for (auto& mapping : choose_restored(half_way, surroundings, wanted)) {
+        orphans.erase(mapping.id);
+        wishes.push_back(SectionWish{mapping.id, std::move(mapping), false});
+    }
     VFSKIT_TRY_ASSIGN(auto change, plan_wishes(paths, half_way, std::move(wishes)));
-    for (const auto& id : ids_to_mend(findings, wanted, {"VFS-M007"})) {
+    for (const auto& id : orphans) {
         change.records[id] = std::nullopt;
     }
+    // plan_wishes() has told the changes from half way on.
+    change.records.merge(moved);
     return change;
 }
 
 /// A name for the copy of `path` that no earlier one has.
 std::string backup_name(const std::string& path) {
     return fmt::format("{}.{:%Y%m%dT%H%M%SZ}.bak", path, fmt::gmtime(std::time(nullptr)));
+}
+
+Error changed_meanwhile(const std::string& path) {
+    return Error{ESTALE, "It was changed since it was examined"}
+        .at({path, 0, {}})
+        .with_remedy("Run the doctor again");
 }
 
 Result<void> back_up(const PvePaths& paths,
@@ -258,11 +371,10 @@ repair_pve(const PvePaths& paths, const Diagnosis& diagnosis, const FindingFilte
         PveLock::acquire(paths.root, pve_mapping_lock, PveLockOptions{}, steady_pve_clock()));
     VFSKIT_TRY_ASSIGN(const auto state, read_pve_state(paths));
     if (state.revision() != diagnosis.revision) {
-        return Error{ESTALE, "It was changed since it was examined"}
-            .at({paths.directory, 0, {}})
-            .with_remedy("Run the doctor again");
+        return changed_meanwhile(paths.directory);
     }
-    VFSKIT_TRY_ASSIGN(auto change, plan_repair(paths, state, wanted));
+    VFSKIT_TRY_ASSIGN(const auto surroundings, read_surroundings(paths, state.mappings));
+    VFSKIT_TRY_ASSIGN(auto change, plan_repair(paths, state, surroundings, wanted));
     VFSKIT_TRY_ASSIGN(const auto plan,
                       make_pve_plan(paths, state, std::move(change.directory), change.records));
     std::vector<std::string> backups;
@@ -278,25 +390,32 @@ repair_pve(const PvePaths& paths, const Diagnosis& diagnosis, const FindingFilte
 
 Result<std::vector<std::string>> repair_store(const Diagnosis& diagnosis,
                                               const FindingFilter& wanted) {
-    VFSKIT_TRY_ASSIGN(const auto store, open_store(diagnosis.url));
-    VFSKIT_TRY_ASSIGN(const auto snapshot, store->snapshot());
+    const auto path = yaml_path(diagnosis.url);
+    YamlStore store{path};
+    VFSKIT_TRY_ASSIGN(const auto text, base::read_file(path, yaml_max_file_bytes));
+    if (base::sha1_hex(text) != diagnosis.revision.text) {
+        return changed_meanwhile(path);
+    }
+    std::vector<std::string> backups{backup_name(path)};
+    VFSKIT_TRY(base::replace_file(backups.back(), text));
+    auto revision = diagnosis.revision;
+    if (!ids_to_mend(diagnosis.findings, wanted, {"VFS-M003"}).empty()) {
+        if (auto mended = mend_double_nodes(text, path)) {
+            VFSKIT_TRY_ASSIGN(revision, store.rewrite(revision, std::move(mended->text)));
+        }
+    }
+    const auto doubly_encoded = ids_to_mend(diagnosis.findings, wanted, {"VFS-M008"});
+    if (doubly_encoded.empty()) {
+        return backups;
+    }
+    VFSKIT_TRY_ASSIGN(const auto snapshot, store.snapshot());
     std::vector<Edit> edits;
-    for (const auto& id : ids_to_mend(diagnosis.findings, wanted, {"VFS-M008"})) {
+    for (const auto& id : doubly_encoded) {
         if (const auto* mapping = snapshot.find(id)) {
             edits.emplace_back(PutMapping{mended(*mapping, true)});
         }
     }
-    std::vector<std::string> backups;
-    if (edits.empty()) {
-        return backups;
-    }
-    const std::string_view url{diagnosis.url};
-    const std::string path{url.starts_with(yaml_scheme) ? url.substr(yaml_scheme.size()) : url};
-    constexpr std::size_t max_bytes = 256U << 20U;
-    VFSKIT_TRY_ASSIGN(const auto content, base::read_file(path, max_bytes));
-    backups.push_back(backup_name(path));
-    VFSKIT_TRY(base::replace_file(backups.back(), content));
-    VFSKIT_TRY(store->commit(diagnosis.revision, edits));
+    VFSKIT_TRY(store.commit(revision, edits));
     return backups;
 }
 
@@ -336,12 +455,14 @@ Result<Repair> repair(const Diagnosis& diagnosis,
                                : repair_store(diagnosis, filter));
     }
     VFSKIT_TRY_ASSIGN(auto after, diagnose(diagnosis.url));
-    std::set<std::pair<std::string, std::string>> still_there;
+    // The line may have moved; one subject may have several findings of one code.
+    const auto key = [](const Finding& f) { return std::tuple{f.code, f.subject, f.message}; };
+    std::set<std::tuple<std::string, std::string, std::string>> still_there;
     for (const auto& finding : after.findings) {
-        still_there.emplace(finding.code, finding.subject);
+        still_there.insert(key(finding));
     }
     for (const auto& finding : diagnosis.findings) {
-        if (finding.fixable && !still_there.contains({finding.code, finding.subject})) {
+        if (finding.fixable && !still_there.contains(key(finding))) {
             result.fixed.push_back(finding);
         }
     }

@@ -19,6 +19,7 @@
 //   VFS-M015 a mapping was defined anew elsewhere, its properties here belong to the old one
 //   VFS-M016 the file is near the size that the cluster filesystem takes
 //   VFS-M017 the store cannot be read at all
+//   VFS-M018 a line "0" ends a section for Proxmox VE
 #pragma once
 
 #include "core/base/result.h"

@@ -98,6 +98,76 @@ bool has_one_path(const mapping::DirectoryMapping& mapping, std::string_view nod
     return paths.size() == 1;
 }
 
+/// A line "0", which is false in Perl and so ends a section like an empty line does.
+struct StrayEnd {
+    std::string_view id;
+    std::vector<std::size_t> zeros; ///< that line, and such lines further down
+    std::vector<std::size_t> lost;  ///< property lines below, which belong to no section
+    std::size_t end = 0;            ///< one past them
+    bool is_mendable = false;
+};
+
+/// The lines from a section's end to the next section, if a "0" stands at that end.
+StrayEnd stray_end(const DirectoryConfig& config, const DirectorySection& section) {
+    const auto& file = config.file;
+    StrayEnd found;
+    found.id = section.mapping.id;
+    found.end = file.sections[section.section].end;
+    for (; found.end < file.lines.size(); ++found.end) {
+        const auto line = file.lines[found.end];
+        if (line == "0") {
+            found.zeros.push_back(found.end);
+        } else if (found.zeros.empty() || line.empty() || header_word(line)) {
+            break;
+        } else if (std::binary_search(file.ignored.begin(), file.ignored.end(), found.end)) {
+            found.lost.push_back(found.end);
+        }
+    }
+    return found;
+}
+
+/// With nothing lost below it, an empty line says the same; else its section goes on below it.
+void mend_stray_end(LineEditor& editor, const DirectoryConfig& config, const StrayEnd& stray) {
+    for (const auto line : stray.zeros) {
+        editor.replace(line, stray.lost.empty() ? "" : "#0");
+    }
+    if (!stray.lost.empty() && stray.end < config.file.lines.size() &&
+        !config.file.lines[stray.end].empty()) {
+        editor.insert(stray.end, "");
+    }
+}
+
+/// That mending gives this section its lines back and changes nothing else.
+bool can_mend(const DirectoryConfig& config, std::size_t index, const StrayEnd& stray) {
+    LineEditor editor{config.file};
+    mend_stray_end(editor, config, stray);
+    const auto mended = parse_directory_config(editor.apply(directory_header_rule), "");
+    if (mended->sections.size() != config.sections.size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < config.sections.size(); ++i) {
+        if (i != index && mended->sections[i].mapping != config.sections[i].mapping) {
+            return false;
+        }
+    }
+    const auto& before = config.sections[index].mapping;
+    const auto& after = mended->sections[index].mapping;
+    return doubled_nodes(after) == doubled_nodes(before) &&
+           (!before.description || before.description == after.description);
+}
+
+std::vector<StrayEnd> find_stray_ends(const DirectoryConfig& config) {
+    std::vector<StrayEnd> found;
+    for (std::size_t i = 0; i < config.sections.size(); ++i) {
+        auto stray = stray_end(config, config.sections[i]);
+        if (!stray.zeros.empty()) {
+            stray.is_mendable = can_mend(config, i, stray);
+            found.push_back(std::move(stray));
+        }
+    }
+    return found;
+}
+
 class DirectoryExamination {
 public:
     DirectoryExamination(const DirectoryConfig& config,
@@ -108,6 +178,9 @@ public:
     void run() {
         for (const auto& swallowed : find_swallowed(config_)) {
             examine(swallowed);
+        }
+        for (const auto& stray : find_stray_ends(config_)) {
+            examine(stray);
         }
         for (const auto& section : config_.sections) {
             examine(section);
@@ -140,6 +213,31 @@ private:
                 : "Look at both mappings and separate them by hand: the id is defined elsewhere "
                   "too, or one of them would be left without a path",
             swallowed.is_splittable);
+    }
+
+    void examine(const StrayEnd& stray) {
+        for (const auto line : stray.lost) {
+            explained_lines_.insert(line + 1);
+        }
+        const bool is_harmless = stray.lost.empty();
+        add("VFS-M018",
+            is_harmless ? Severity::note : Severity::error,
+            std::string{stray.id},
+            stray.zeros.front() + 1,
+            is_harmless
+                ? fmt::format("The line '0' ends mapping '{}' for Proxmox VE, as an empty line "
+                              "does, because '0' is false in Perl",
+                              stray.id)
+                : fmt::format("The line '0' ends mapping '{}' for Proxmox VE, because '0' is false "
+                              "in Perl, so it loses the {} below",
+                              stray.id,
+                              stray.lost.size() == 1 ? std::string{"line"}
+                                                     : fmt::format("{} lines", stray.lost.size())),
+            !stray.is_mendable ? "Decide which of the lines count and remove the '0': a node or "
+                                 "the description would stand there twice"
+            : is_harmless      ? "Run 'vfsctl mapping doctor --fix', which empties the line"
+                               : "Run 'vfsctl mapping doctor --fix', which makes the '0' a comment",
+            stray.is_mendable);
     }
 
     void examine(const DirectorySection& section) {
@@ -181,21 +279,24 @@ private:
 
     /// Without it no other definition of the id and no other mapping's header comes to light.
     [[nodiscard]] bool is_alone(const DirectorySection& section) const {
-        const auto& lines = config_.file.sections[section.section];
         const bool has_double =
             std::any_of(config_.sections.begin(), config_.sections.end(), [&](const auto& other) {
                 return &other != &section && other.mapping.id == section.mapping.id;
             });
-        const bool has_header =
-            std::any_of(lines.ignored.begin(), lines.ignored.end(), [&](std::size_t line) {
-                return header_word(config_.file.lines[line]).has_value();
-            });
-        return !has_double && !has_header;
+        return !has_double && !is_merged(section);
+    }
+
+    /// Whether another mapping's header stands in it, so that some lines may be that one's.
+    [[nodiscard]] bool is_merged(const DirectorySection& section) const {
+        const auto& ignored = config_.file.sections[section.section].ignored;
+        return std::any_of(ignored.begin(), ignored.end(), [&](std::size_t line) {
+            return header_word(config_.file.lines[line]).has_value();
+        });
     }
 
     void
     examine_double(const DirectorySection& section, const std::string& node, std::size_t line) {
-        const bool is_fixable = has_one_path(section.mapping, node);
+        const bool is_same = has_one_path(section.mapping, node);
         add("VFS-M003",
             Severity::error,
             section.mapping.id,
@@ -204,10 +305,17 @@ private:
                         "there",
                         section.mapping.id,
                         node,
-                        is_fixable ? ", always with the same path" : " with different paths"),
-            is_fixable ? "Run 'vfsctl mapping doctor --fix', which keeps the first line"
-                       : "Decide which path is right and set the mapping again",
-            is_fixable);
+                        is_same ? ", always with the same path" : " with different paths"),
+            is_same ? "Run 'vfsctl mapping doctor --fix', which keeps the first line"
+            : is_merged(section)
+                ? "Separate the merged mappings first: another one's lines stand in it"
+                : fmt::format("Say with 'vfsctl mapping set {} --path {}:/PATH' which path is "
+                              "right, or run 'vfsctl mapping doctor --fix', which keeps the first, "
+                              "'{}', and makes the others comments",
+                              section.mapping.id,
+                              node,
+                              find_path(section.mapping, node).value_or("")),
+            is_same || !is_merged(section));
     }
 
     void add(std::string code,
@@ -241,17 +349,28 @@ void comment_out(LineEditor& editor, const DirectoryConfig& config, const Sectio
     }
 }
 
-void drop_repeated_paths(LineEditor& editor,
-                         const DirectorySection& section,
-                         std::string_view node) {
-    bool is_first = true;
+/// The first path of each node stays. What says the same again goes, what says something else
+/// becomes a comment.
+void keep_first_paths(LineEditor& editor,
+                      const DirectoryConfig& config,
+                      const DirectorySection& section) {
+    std::map<std::string_view, std::string_view> first;
     for (std::size_t i = 0; i < section.mapping.paths.size(); ++i) {
-        if (section.mapping.paths[i].node == node) {
-            if (!is_first) {
-                editor.remove(section.map_lines[i]);
-            }
-            is_first = false;
+        const auto& entry = section.mapping.paths[i];
+        const auto line = section.map_lines[i];
+        const auto [known, is_first] = first.emplace(entry.node, entry.path);
+        if (is_first) {
+            continue;
         }
+        if (known->second == entry.path) {
+            editor.remove(line);
+            continue;
+        }
+        editor.insert(line,
+                      fmt::format("# Taken out by 'vfsctl mapping doctor': node '{}' stands above "
+                                  "with another path",
+                                  entry.node));
+        editor.replace(line, fmt::format("#{}", config.file.lines[line]));
     }
 }
 
@@ -261,17 +380,21 @@ void mend(LineEditor& editor, const DirectoryConfig& config, const Finding& find
         editor.insert(line, "");
         return;
     }
+    if (finding.code == "VFS-M018") {
+        for (const auto& stray : find_stray_ends(config)) {
+            if (stray.zeros.front() == line) {
+                mend_stray_end(editor, config, stray);
+            }
+        }
+        return;
+    }
     for (const auto& section : config.sections) {
         const auto& lines = config.file.sections[section.section];
         if (lines.header != line) {
             continue;
         }
         if (finding.code == "VFS-M003") {
-            for (const auto& node : doubled_nodes(section.mapping)) {
-                if (has_one_path(section.mapping, node)) {
-                    drop_repeated_paths(editor, section, node);
-                }
-            }
+            keep_first_paths(editor, config, section);
         } else {
             comment_out(editor, config, lines);
         }
@@ -306,14 +429,18 @@ void examine_directory(const DirectoryConfig& config,
 
 Result<std::string>
 mend_directory(std::string content, const std::string& file_name, const FindingFilter& wanted) {
-    // Splitting first: it gives mappings back, and what it lays bare the later kinds mend.
-    for (const std::string_view code : {"VFS-M002", "VFS-M010", "VFS-M001", "VFS-M003"}) {
+    // Joining and splitting first: they give mappings back, and what it lays bare the later kinds
+    // mend.
+    for (const std::string_view code :
+         {"VFS-M018", "VFS-M002", "VFS-M010", "VFS-M001", "VFS-M003"}) {
         const auto config = parse_directory_config(content, file_name);
         std::vector<Finding> findings;
         examine_directory(*config, file_name, findings);
         LineEditor editor{config->file};
+        std::set<std::size_t> mended_lines; // one section may have several doubled nodes
         for (const auto& finding : findings) {
-            if (finding.code == code && finding.fixable && wanted(finding)) {
+            if (finding.code == code && finding.fixable && wanted(finding) &&
+                mended_lines.insert(finding.place.line).second) {
                 mend(editor, *config, finding);
             }
         }

@@ -53,18 +53,10 @@ public:
 
 private:
     void examine_id() {
+        // A longer one has a finding of its own.
         if (mapping_.id.size() <= mapping::max_tag_bytes) {
             judge(mapping::validate_dirid(mapping_.id, mapping::Rules::strict));
-            return;
         }
-        add("VFS-M004",
-            Severity::warning,
-            fmt::format("The id has {} bytes; as the tag of a virtiofs device it may have {}, so "
-                        "QEMU refuses to start a VM with it",
-                        mapping_.id.size(),
-                        mapping::max_tag_bytes),
-            "Define the mapping again under a shorter id, change the VMs that use it, then remove "
-            "this one");
     }
 
     void examine_description(const std::string& description) {
@@ -118,24 +110,10 @@ private:
 
 class VmExamination {
 public:
-    VmExamination(const std::vector<mapping::DirectoryMapping>& mappings,
-                  std::vector<Finding>& findings)
-        : findings_{findings} {
-        for (const auto& mapping : mappings) {
-            defined_.insert(mapping.id);
-        }
-    }
+    explicit VmExamination(std::vector<Finding>& findings) : findings_{findings} {}
 
     void run(const VmConfig& vm) {
         subject_ = fmt::format("VM {}", vm.vmid);
-        examine_ids(vm, vm.current, Severity::error, "uses");
-        examine_ids(vm, vm.pending, Severity::warning, "will use after its next stop and start");
-        for (const auto& snapshot : vm.snapshots) {
-            examine_ids(vm,
-                        snapshot,
-                        Severity::warning,
-                        fmt::format("used, when snapshot '{}' was made,", snapshot.name));
-        }
         examine_tags(vm);
         for (const auto& notice : vm.notices) {
             add("VFS-M013",
@@ -147,25 +125,6 @@ public:
     }
 
 private:
-    void examine_ids(const VmConfig& vm,
-                     const VmSection& section,
-                     Severity severity,
-                     std::string_view verb) {
-        for (const auto& device : section.devices) {
-            if (!defined_.contains(device.dirid)) {
-                add("VFS-M005",
-                    severity,
-                    Place{vm.path, device.line, fmt::format("virtiofs{}", device.index)},
-                    fmt::format(
-                        "{} {} mapping '{}', which is not defined", subject_, verb, device.dirid),
-                    fmt::format("Define '{}' with 'vfsctl mapping add', or remove virtiofs{} from "
-                                "the VM",
-                                device.dirid,
-                                device.index));
-            }
-        }
-    }
-
     void examine_tags(const VmConfig& vm) {
         const auto devices = vm.devices_after_restart();
         std::set<std::string_view> seen;
@@ -178,9 +137,11 @@ private:
                                 "guest can mount only one of them",
                                 subject_,
                                 device.dirid),
-                    fmt::format("Remove virtiofs{} from the VM, or define a second mapping with "
-                                "the same paths",
-                                device.index));
+                    fmt::format("Run 'qm set {} --delete virtiofs{}' on node '{}', or define a "
+                                "second mapping with the same paths",
+                                vm.vmid,
+                                device.index,
+                                vm.node));
             }
         }
     }
@@ -196,7 +157,6 @@ private:
                                     false});
     }
 
-    std::set<std::string_view> defined_;
     std::vector<Finding>& findings_;
     std::string subject_;
 };
@@ -226,10 +186,25 @@ void examine_mapping(const mapping::DirectoryMapping& mapping,
     MappingExamination{mapping, place, findings}.run();
 }
 
-void examine_vms(const std::vector<VmConfig>& vms,
-                 const std::vector<mapping::DirectoryMapping>& mappings,
-                 std::vector<Finding>& findings) {
-    VmExamination examination{mappings, findings};
+void examine_long_id(const mapping::DirectoryMapping& mapping, std::vector<Finding>& findings) {
+    if (mapping.id.size() > mapping::max_tag_bytes) {
+        findings.push_back(Finding{
+            "VFS-M004",
+            Severity::note,
+            mapping.id,
+            Place{},
+            fmt::format("The id has {} bytes; the tag of a virtiofs device may have {}",
+                        mapping.id.size(),
+                        mapping::max_tag_bytes),
+            fmt::format("Give its shares another tag: '--tag {}' of 'vfsctl xml filesystem', "
+                        "'daemon command' and the other verbs that have it",
+                        short_dirid(mapping.id)),
+            false});
+    }
+}
+
+void examine_vms(const std::vector<VmConfig>& vms, std::vector<Finding>& findings) {
+    VmExamination examination{findings};
     for (const auto& vm : vms) {
         examination.run(vm);
     }

@@ -58,7 +58,9 @@ private:
     bool end_line(YamlField& field);
 
     bool skip_flow_space(std::size_t& at);
-    bool read_flow_map(std::size_t& at, const std::function<bool(YamlField&, std::size_t&)>& entry);
+    bool read_flow_map(std::size_t& at,
+                       const std::function<bool(YamlField&, std::size_t&)>& entry,
+                       bool takes_doubles = false);
     bool read_flow_scalar(YamlField& field, std::size_t& at);
     bool skip_flow_value(YamlField& field, std::size_t& at, std::size_t depth);
     bool finish_flow(YamlField& field, std::size_t end);

@@ -217,13 +217,16 @@ bool YamlReader::read_flow_nodes(YamlMapping& mapping, YamlField field) {
     flow_indent_ = lines_.line().indent;
     field.lines.begin = lines_.line().begin;
     std::size_t at = field.value.begin;
-    const bool understood = read_flow_map(at, [&](YamlField& entry, std::size_t& position) {
-        if (!read_flow_scalar(entry, position)) {
-            return false;
-        }
-        nodes.entries.push_back(entry);
-        return true;
-    });
+    const bool understood = read_flow_map(
+        at,
+        [&](YamlField& entry, std::size_t& position) {
+            if (!read_flow_scalar(entry, position)) {
+                return false;
+            }
+            nodes.entries.push_back(entry);
+            return true;
+        },
+        true);
     const bool finished = understood && finish_flow(field, at);
     nodes.field = field;
     return finished;
@@ -238,13 +241,16 @@ bool YamlReader::read_flow_body(YamlMapping& mapping) {
             return false;
         }
         nodes.is_flow = true;
-        const bool understood = read_flow_map(position, [&](YamlField& entry, std::size_t& inner) {
-            if (!read_flow_scalar(entry, inner)) {
-                return false;
-            }
-            nodes.entries.push_back(entry);
-            return true;
-        });
+        const bool understood = read_flow_map(
+            position,
+            [&](YamlField& entry, std::size_t& inner) {
+                if (!read_flow_scalar(entry, inner)) {
+                    return false;
+                }
+                nodes.entries.push_back(entry);
+                return true;
+            },
+            true);
         field.value.end = field.entry.end = position;
         nodes.field = field;
         return understood;

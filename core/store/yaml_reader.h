@@ -81,7 +81,8 @@ struct YamlReading {
 };
 
 /// Reads `text` (valid UTF-8) and hands each mapping to `visit` in order; false from it counts as
-/// not understood. What YAML or the format forbids is not understood either.
+/// not understood. What YAML or the format forbids is not understood either, but for a node that
+/// stands twice: `visit` sees both.
 YamlReading read_yaml_quickly(std::string_view text,
                               const std::function<bool(const YamlMapping&)>& visit);
 

@@ -159,7 +159,8 @@ bool YamlReader::skip_flow_space(std::size_t& at) {
 
 // text_[at] is '{'; behind the '}' at the end. `entry` reads one value, whose key has been read.
 bool YamlReader::read_flow_map(std::size_t& at,
-                               const std::function<bool(YamlField&, std::size_t&)>& entry) {
+                               const std::function<bool(YamlField&, std::size_t&)>& entry,
+                               bool takes_doubles) {
     std::unordered_set<std::string_view> keys;
     for (++at;;) {
         if (!skip_flow_space(at)) {
@@ -170,7 +171,8 @@ bool YamlReader::read_flow_map(std::size_t& at,
             return true;
         }
         YamlField field;
-        if (!scan_key(at, lines_.line().end, field) || !keys.insert(field.key).second) {
+        if (!scan_key(at, lines_.line().end, field) ||
+            (!keys.insert(field.key).second && !takes_doubles)) {
             return false;
         }
         at = field.value.begin;

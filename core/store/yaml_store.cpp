@@ -19,8 +19,6 @@ namespace vfskit::store {
 
 namespace {
 
-// Ten thousand mappings on sixteen nodes are 6 MiB.
-constexpr std::size_t max_file_bytes = 64U << 20U;
 constexpr mode_t directory_mode = 0755;
 
 // The file that `path` leads to, so that two names of one file have one lock; `path` itself where
@@ -50,6 +48,12 @@ Error cannot_write(Error error, const std::string& path) {
         .with_remedy(std::move(remedy));
 }
 
+Error changed_meanwhile(const std::string& path) {
+    return Error{ESTALE, "The mappings were changed by somebody else since they were read"}
+        .at({path, 0, {}})
+        .with_remedy("Read them again and repeat the change");
+}
+
 } // namespace
 
 YamlStore::YamlStore(std::string path) : YamlStore{std::move(path), Options{}} {}
@@ -64,7 +68,7 @@ std::string YamlStore::url() const {
 }
 
 Result<std::string> YamlStore::read() const {
-    auto text = base::read_file(path_, max_file_bytes);
+    auto text = base::read_file(path_, yaml_max_file_bytes);
     if (!text && text.error().code() == ENOENT) {
         return std::string{};
     }
@@ -86,7 +90,7 @@ Result<Snapshot> YamlStore::snapshot() {
         revision_of(std::move(text)), std::move(content.mappings), std::move(content.notices)};
 }
 
-Result<Revision> YamlStore::commit(const Revision& expected, const std::vector<Edit>& edits) {
+Result<base::FileLock> YamlStore::lock() const {
     const std::string real_path = resolve(path_);
     // A first write on a fresh machine: the directory is ours to make, its parents are not.
     const auto directory = std::filesystem::path{real_path}.parent_path();
@@ -99,7 +103,21 @@ Result<Revision> YamlStore::commit(const Revision& expected, const std::vector<E
     if (!lock) {
         return cannot_write(std::move(lock).error(), path_);
     }
+    return lock;
+}
+
+Result<Revision> YamlStore::commit(const Revision& expected, const std::vector<Edit>& edits) {
+    VFSKIT_TRY_ASSIGN(const auto held, lock());
     return commit_locked(expected, edits);
+}
+
+Result<Revision> YamlStore::rewrite(const Revision& expected, std::string text) {
+    VFSKIT_TRY_ASSIGN(const auto held, lock());
+    VFSKIT_TRY_ASSIGN(std::string now, read());
+    if (revision_of(now) != expected) {
+        return changed_meanwhile(path_);
+    }
+    return write(now, std::move(text));
 }
 
 Result<Revision> YamlStore::commit_locked(const Revision& expected,
@@ -112,19 +130,21 @@ Result<Revision> YamlStore::commit_locked(const Revision& expected,
     }
     const Revision current = revision_of(text);
     if (current != expected) {
-        return Error{ESTALE, "The mappings were changed by somebody else since they were read"}
-            .at({path_, 0, {}})
-            .with_remedy("Read them again and repeat the change");
+        return changed_meanwhile(path_);
     }
     VFSKIT_TRY_ASSIGN(std::string edited, edit_yaml(text, edits, path_));
+    return write(text, std::move(edited));
+}
+
+Result<Revision> YamlStore::write(const std::string& text, std::string edited) {
     if (edited == text) {
-        return current;
+        return revision_of(std::move(edited));
     }
-    if (edited.size() > max_file_bytes) {
+    if (edited.size() > yaml_max_file_bytes) {
         return cannot_write(Error{EFBIG,
                                   fmt::format("The file would have {} bytes, at most {} are read",
                                               edited.size(),
-                                              max_file_bytes)},
+                                              yaml_max_file_bytes)},
                             path_);
     }
     if (auto written = base::replace_file(path_, edited); !written) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/base/file.h"
 #include "core/store/store.h"
 
 #include <chrono>
@@ -9,6 +10,9 @@
 #include <vector>
 
 namespace vfskit::store {
+
+/// Larger files are not read. Ten thousand mappings on sixteen nodes are 6 MiB.
+inline constexpr std::size_t yaml_max_file_bytes = 64U << 20U;
 
 /// Mappings in a YAML file of the format in docs/mappings-yaml.md. Writers exclude each other by a
 /// lock on "<file>.lock" beside the file that a symbolic link leads to, and replace the file whole.
@@ -29,11 +33,16 @@ public:
     [[nodiscard]] std::string url() const override;
     Result<Snapshot> snapshot() override;
     Result<Revision> commit(const Revision& expected, const std::vector<Edit>& edits) override;
+    /// commit() of a whole text, for what no edit can say; under the same lock and conditions.
+    /// The text is not judged.
+    Result<Revision> rewrite(const Revision& expected, std::string text);
     Result<bool> wait_for_change(const Revision& seen, std::chrono::milliseconds timeout) override;
 
 private:
     [[nodiscard]] Result<std::string> read() const;
+    Result<base::FileLock> lock() const;
     Result<Revision> commit_locked(const Revision& expected, const std::vector<Edit>& edits);
+    Result<Revision> write(const std::string& text, std::string edited);
     Revision revision_of(std::string text);
 
     std::string path_;

@@ -35,9 +35,8 @@ Result<std::string> parse_code(std::string_view word) {
 
 void bind(MappingDoctorOptions& options, OptionSet& set) {
     set.flag({.name = "--fix",
-              .help =
-                  "Mend what can be mended without losing data; each file is first copied beside "
-                  "itself"},
+              .help = "Mend what needs no decision; each file that changes is first copied beside "
+                      "itself"},
              options.fix)
         .values({.name = "--only",
                  .value = "CODE",
@@ -60,21 +59,30 @@ Color color_of(Severity severity) {
     return Color::none;
 }
 
-std::string render(const Finding& finding, std::string_view state, const Output& output) {
+/// With a full stop, unless it ends as a question does.
+std::string sentence(std::string text) {
+    return text.ends_with('?') ? text : text + '.';
+}
+
+std::string render(const Finding& finding, bool is_mended, const Output& output) {
+    const std::string_view state = is_mended ? "mended" : finding.fixable ? "can be mended" : "";
     std::string place;
     if (!finding.place.file.empty()) {
         place = "  at " + printable(finding.place.file);
         place += finding.place.line == 0 ? "\n" : fmt::format(":{}\n", finding.place.line);
     }
-    return fmt::format(
-        "{} {} {}: {}.{}\n{}  {}.\n",
+    auto text = fmt::format(
+        "{} {} {}: {}{}\n{}",
         output.paint(color_of(finding.severity), fmt::format("{:<7}", to_string(finding.severity))),
         finding.code,
         printable(finding.subject),
-        printable(finding.message),
+        sentence(printable(finding.message)),
         state.empty() ? "" : fmt::format(" [{}]", state),
-        place,
-        printable(finding.remedy));
+        place);
+    if (!is_mended) {
+        text += fmt::format("  {}\n", sentence(printable(finding.remedy)));
+    }
+    return text;
 }
 
 ExitCode worst(const std::vector<Finding>& findings) {
@@ -133,10 +141,10 @@ std::string summary(const store::Repair& repair, const MappingDoctorOptions& opt
 
 void print_text(const store::Repair& repair, const MappingDoctorOptions& options, Output& output) {
     for (const auto& finding : repair.fixed) {
-        output.print(render(finding, "mended", output));
+        output.print(render(finding, true, output));
     }
     for (const auto& finding : repair.left) {
-        output.print(render(finding, finding.fixable ? "can be mended" : "", output));
+        output.print(render(finding, false, output));
     }
     for (const auto& backup : repair.backups) {
         output.say(fmt::format("The file as it was is {}", backup));

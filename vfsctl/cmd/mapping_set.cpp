@@ -40,6 +40,10 @@ void put_path(DirectoryMapping& mapping, const mapping::NodePath& wanted) {
         mapping.paths.push_back(wanted);
     } else {
         known->path = wanted.path;
+        // A store edited by hand may have the node several times.
+        const auto is_same_node = [&](const auto& entry) { return entry.node == wanted.node; };
+        mapping.paths.erase(std::remove_if(std::next(known), mapping.paths.end(), is_same_node),
+                            mapping.paths.end());
     }
 }
 

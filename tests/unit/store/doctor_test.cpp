@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/store/doctor.h"
 #include "core/store/doctor_findings.h"
-#include "core/store/pve_store.h"
 #include "tests/support/stock_proxmox.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/store/doctor_fixture.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <filesystem>
 
@@ -19,42 +16,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
-
-constexpr const char* directory_cfg = "mapping/directory.cfg";
-constexpr const char* truth_cfg = "mapping/vfskit.cfg";
-
-std::vector<std::string> codes(const std::vector<Finding>& findings) {
-    std::vector<std::string> result;
-    for (const auto& finding : findings) {
-        result.push_back(finding.code + " " + finding.subject);
-    }
-    return result;
-}
-
-class Doctor : public testing::Test {
-protected:
-    Doctor() { fs::create_directories(dir_.path("mapping")); }
-
-    [[nodiscard]] std::string url() const { return "pve:" + dir_.root(); }
-    [[nodiscard]] std::vector<Finding> findings() const {
-        return std::move(diagnose(url()))->findings;
-    }
-    [[nodiscard]] Repair fix() const {
-        auto repaired = repair(diagnose(url()).value());
-        EXPECT_TRUE(repaired) << repaired.error().describe();
-        return std::move(repaired).value();
-    }
-    [[nodiscard]] Snapshot snapshot() const {
-        return open_pve_store(dir_.root()).value()->snapshot().value();
-    }
-    void write(const std::string& content) const { dir_.write(directory_cfg, content); }
-    void write_vm(const std::string& content) const {
-        fs::create_directories(dir_.path("nodes/n1/qemu-server"));
-        dir_.write("nodes/n1/qemu-server/100.conf", content);
-    }
-
-    test::TempDir dir_;
-};
 
 TEST_F(Doctor, FindsNothingInAHealthyStore) {
     write("media\n\tmap node=n1,path=/a\n\tmap node=n2,path=/a\n\tdescription first\n\n");
@@ -137,6 +98,14 @@ TEST_F(Doctor, LeavesAMergedSectionWhoseSplitWouldEmptyTheOther) {
     EXPECT_THAT(snapshot().mappings, SizeIs(1));
 }
 
+TEST_F(Doctor, DoesNotChooseBetweenPathsOfTwoMergedMappings) {
+    const std::string before = "aa\nbb\n\tmap node=n1,path=/b\naa\n\tmap node=n1,path=/a\n\n";
+    write(before);
+    const auto left = fix().left;
+    ASSERT_THAT(codes(left), testing::Contains("VFS-M003 aa"));
+    EXPECT_EQ(dir_.read(directory_cfg), before);
+}
+
 TEST_F(Doctor, DropsASecondEqualPathOfANode) {
     write("aa\n\tmap node=n1,path=/a\n\tmap path=/a,node=n1\n\n");
     ASSERT_THAT(codes(findings()), ElementsAre("VFS-M003 aa"));
@@ -144,17 +113,56 @@ TEST_F(Doctor, DropsASecondEqualPathOfANode) {
     EXPECT_EQ(dir_.read(directory_cfg), "aa\n\tmap node=n1,path=/a\n\n");
 }
 
-TEST_F(Doctor, LeavesTwoDifferentPathsOfANodeToAPerson) {
-    write("aa\n\tmap node=n1,path=/a\n\tmap node=n1,path=/b\n\n");
+TEST_F(Doctor, KeepsTheFirstOfTwoDifferentPathsOfANodeAndTheOthersAsComments) {
+    const std::string before = "aa\n\tmap node=n1,path=/a\n\tmap node=n2,path=/c\n"
+                               "\tmap node=n1,path=/b\n\tmap node=n2,path=/d\n\n";
+    write(before);
     const auto repaired = fix();
-    EXPECT_THAT(repaired.fixed, IsEmpty());
-    EXPECT_THAT(codes(repaired.left), ElementsAre("VFS-M003 aa"));
+    EXPECT_THAT(codes(repaired.fixed), ElementsAre("VFS-M003 aa", "VFS-M003 aa"));
+    EXPECT_THAT(repaired.left, IsEmpty());
+    EXPECT_EQ(dir_.read(directory_cfg),
+              "aa\n\tmap node=n1,path=/a\n\tmap node=n2,path=/c\n"
+              "# Taken out by 'vfsctl mapping doctor': node 'n1' stands above with another path\n"
+              "#\tmap node=n1,path=/b\n"
+              "# Taken out by 'vfsctl mapping doctor': node 'n2' stands above with another path\n"
+              "#\tmap node=n2,path=/d\n\n");
+    ASSERT_THAT(repaired.backups, SizeIs(1));
+    EXPECT_EQ(dir_.read(fs::relative(repaired.backups[0], dir_.root()).native()), before);
 }
 
-TEST_F(Doctor, FindsAnIdThatIsTooLongForATag) {
-    const std::string id(37, 'x');
-    write(id + "\n\tmap node=n1,path=/a\n\n");
-    EXPECT_THAT(codes(findings()), ElementsAre("VFS-M004 " + id));
+TEST_F(Doctor, GivesASectionItsLinesBackThatALineZeroCutOff) {
+    write("aa\n\tmap node=n1,path=/a\n0\n\tmap node=n2,path=/a\n\tdescription x\nbb\n"
+          "\tmap node=n1,path=/b\n\n");
+    const auto found = findings();
+    ASSERT_THAT(codes(found), ElementsAre("VFS-M018 aa"));
+    EXPECT_EQ(found[0].place.line, 3U);
+    EXPECT_THAT(found[0].message, HasSubstr("false in Perl, so it loses the 2 lines below"));
+    EXPECT_THAT(fix().left, IsEmpty());
+    EXPECT_EQ(dir_.read(directory_cfg),
+              "aa\n\tmap node=n1,path=/a\n#0\n\tmap node=n2,path=/a\n\tdescription x\n\nbb\n"
+              "\tmap node=n1,path=/b\n\n");
+}
+
+TEST_F(Doctor, MendsASectionThatALineZeroLeftWithoutPath) {
+    write("aa\n0\n\tmap node=n1,path=/a\n\n");
+    EXPECT_THAT(fix().left, IsEmpty());
+    EXPECT_EQ(dir_.read(directory_cfg), "aa\n#0\n\tmap node=n1,path=/a\n\n");
+}
+
+TEST_F(Doctor, EmptiesALineZeroThatOnlyEndsASection) {
+    write("aa\n\tmap node=n1,path=/a\n0\nbb\n\tmap node=n1,path=/b\n\n");
+    EXPECT_THAT(codes(fix().fixed), ElementsAre("VFS-M018 aa"));
+    EXPECT_EQ(dir_.read(directory_cfg),
+              "aa\n\tmap node=n1,path=/a\n\nbb\n\tmap node=n1,path=/b\n\n");
+}
+
+TEST_F(Doctor, LeavesALineZeroWhoseLostLinesWouldDoubleANode) {
+    const std::string before = "aa\n\tmap node=n1,path=/a\n0\n\tmap node=n1,path=/b\n\n";
+    write(before);
+    const auto repaired = fix();
+    EXPECT_THAT(codes(repaired.left), ElementsAre("VFS-M018 aa"));
+    EXPECT_THAT(repaired.left[0].remedy, StartsWith("Decide which"));
+    EXPECT_EQ(dir_.read(directory_cfg), before);
 }
 
 TEST_F(Doctor, FindsUndefinedMappingsOfVms) {
@@ -292,31 +300,6 @@ TEST_F(Doctor, MendsEverythingAtOnce) {
     EXPECT_THAT(repaired.backups, SizeIs(2));
     EXPECT_THAT(snapshot().mappings, SizeIs(3));
     EXPECT_THAT(snapshot().notices, IsEmpty());
-}
-
-TEST_F(Doctor, DecodesADescriptionInAYamlStore) {
-    const auto yaml = "yaml:" + dir_.path("mappings.yaml");
-    mapping::DirectoryMapping media;
-    media.id = "media";
-    media.paths = {{"n1", "/a"}};
-    media.description = "\xc3\x83\xc2\xbc";
-    const auto store = open_store(yaml).value();
-    ASSERT_TRUE(store->commit(store->snapshot()->revision, {PutMapping{media}}));
-    const auto diagnosis = diagnose(yaml);
-    ASSERT_TRUE(diagnosis);
-    ASSERT_THAT(codes(diagnosis->findings), ElementsAre("VFS-M008 media"));
-    const auto repaired = repair(*diagnosis);
-    ASSERT_TRUE(repaired);
-    EXPECT_THAT(repaired->left, IsEmpty());
-    EXPECT_EQ(store->snapshot()->mappings[0].description, "\xc3\xbc");
-}
-
-TEST_F(Doctor, ReportsAYamlStoreThatCannotBeRead) {
-    dir_.write("mappings.yaml", "mappings: [\n");
-    const auto diagnosis = diagnose("yaml:" + dir_.path("mappings.yaml"));
-    ASSERT_TRUE(diagnosis) << diagnosis.error().describe();
-    ASSERT_THAT(diagnosis->findings, SizeIs(1));
-    EXPECT_EQ(diagnosis->findings[0].code, "VFS-M017");
 }
 
 TEST(DoubleEncoding, IsUndoneToTheInnermostUtf8) {
