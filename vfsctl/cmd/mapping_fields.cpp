@@ -71,7 +71,10 @@ write(store::MappingStore& store, const WriteOptions& options, const Decide& dec
         VFSKIT_TRY_ASSIGN(auto edits, decide(snapshot));
         outcome.before = snapshot.revision;
         outcome.changes = find_changes(snapshot, edits);
-        return outcome.changes.empty() ? std::vector<store::Edit>{} : edits;
+        // A store of two files notes where they disagree; then a change of nothing that is seen is
+        // still to be recorded.
+        const bool has_nothing_to_do = outcome.changes.empty() && snapshot.notices.empty();
+        return has_nothing_to_do ? std::vector<store::Edit>{} : edits;
     };
     VFSKIT_TRY_ASSIGN(outcome.after, store::update(store, decide_and_note));
     return outcome;

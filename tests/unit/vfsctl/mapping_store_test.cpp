@@ -85,6 +85,15 @@ TEST_F(StoreVerbs, ImportReplacesWhereAsked) {
     EXPECT_THAT(dir.read("mappings.yaml"), Not(HasSubstr("old:")));
 }
 
+TEST_F(StoreVerbs, RecordsAMethodThatOnlyProxmoxHasWritten) {
+    const auto pve = make_pve("media\n\tmap node=n1,path=/srv\n"
+                              "\tlive-migration-method find-paths\n\n");
+
+    EXPECT_EQ(run(pve, {"mapping", "set", "media", "--method", "find-paths"}), ExitCode::ok);
+
+    EXPECT_THAT(dir.read("pve/mapping/vfskit.cfg"), HasSubstr("live-migration-method find-paths"));
+}
+
 TEST_F(StoreVerbs, RefusesToRemoveWhatAVmUses) {
     const auto pve = make_pve("media\n\tmap node=n1,path=/srv\n\n");
     dir.write("pve/nodes/n1/qemu-server/100.conf", "virtiofs0: media\n");
