@@ -1,0 +1,189 @@
+package PVE::Vfskit::Contract;
+
+# SPDX-License-Identifier: Apache-2.0
+#
+# What vfskit relies on in Proxmox VE's code, and whether it is still so. A sub whose text is not
+# one of those that were read and tested is in doubt: it is told once, and stays as it is.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256_hex);
+
+# Package and sub => fingerprint => the versions that have it. A fingerprint is the beginning of the
+# SHA-256 of the sub's text without comment lines and white space (see fingerprint()).
+my $known = {
+    'PVE::AbstractConfig::load_config' => {
+        '5ba7bae29ef9bc43' => 'pve-guest-common 4.2 to 6.0.2',
+    },
+    'PVE::GuestHelpers::exec_hookscript' => {
+        '26fef96552bb1851' => 'pve-guest-common 4.2 to 6.0.2',
+    },
+    'PVE::Mapping::Dir::config' => {
+        '90e378ad6b62a7d6' => 'pve-guest-common 5.2.0 to 6.0.2',
+    },
+    'PVE::Mapping::Dir::get_node_mapping' => {
+        '52d7af5e62dbebb0' => 'pve-guest-common 5.2.0 to 6.0.2',
+    },
+    'PVE::Mapping::Dir::lock_dir_config' => {
+        '7ab103a413582e45' => 'pve-guest-common 5.2.0 to 6.0.2',
+    },
+    'PVE::Mapping::Dir::options' => {
+        '15c07640d10e4117' => 'pve-guest-common 5.2.0 to 6.0.2',
+    },
+    'PVE::Mapping::Dir::write_dir_config' => {
+        '98dd2f9913f03af2' => 'pve-guest-common 5.2.0 to 6.0.2',
+    },
+    'PVE::QemuMigrate::Helpers::check_local_resources' => {
+        'ed7850b796595edc' => 'qemu-server 9.0.0 to 9.2.6',
+    },
+    'PVE::QemuMigrate::Helpers::check_non_migratable_resources' => {
+        '33b52609a7388521' => 'qemu-server 9.0.0 to 9.0.23',
+        '93ff1600e721f1ed' => 'qemu-server 9.0.24 to 9.2.6',
+    },
+    'PVE::QemuMigrate::Helpers::set_migration_caps' => {
+        '07ef4a0a8e416c6c' => 'qemu-server 9.0.0 to 9.2.6',
+    },
+    'PVE::QemuServer::check_local_resources' => {
+        'ed7850b796595edc' => 'qemu-server 8.3.12 to 8.4.10',
+    },
+    'PVE::QemuServer::check_non_migratable_resources' => {
+        '33b52609a7388521' => 'qemu-server 8.3.12 to 8.4.10',
+    },
+    'PVE::QemuServer::set_migration_caps' => {
+        '07ef4a0a8e416c6c' => 'qemu-server 8.3.12 to 8.4.10',
+    },
+    'PVE::QemuServer::Virtiofs::start_virtiofsd' => {
+        '4b8483933a23795c' => 'qemu-server 8.3.12 to 9.2.6',
+    },
+};
+
+my $files = {}; # package => the file it was loaded from, where a stand-in is in %INC
+my $verdicts = {}; # package and sub => 1 or 0
+my $told = {}; # what was warned about already
+
+# Tells once for each $what in the life of the process.
+sub warn_once {
+    my ($what, $message) = @_;
+
+    return if $told->{$what}++;
+    $message =~ s/\s+\z//;
+    warn "vfskit: $message\n";
+
+    return;
+}
+
+sub set_file {
+    my ($package, $file) = @_;
+
+    $files->{$package} = $file;
+
+    return;
+}
+
+# The file that $package was loaded from; undef if it was not.
+sub file_of {
+    my ($package) = @_;
+
+    my $name = "$package.pm" =~ s{::}{/}gr;
+
+    return $files->{$package} // $INC{$name};
+}
+
+# The fingerprint of the top-level sub $sub in the text of a file; undef if it has none.
+sub fingerprint {
+    my ($text, $sub) = @_;
+
+    my ($body) = $text =~ m/^(sub \Q$sub\E\b.*?^\})/ms or return undef;
+    $body =~ s/^\s*#.*$//mg;
+    $body =~ s/\s+//g;
+
+    return substr(sha256_hex($body), 0, 16);
+}
+
+my sub judge {
+    my ($package, $sub) = @_;
+
+    my $name = "${package}::$sub";
+    return "it has no '$name'" if !defined(&{$name});
+
+    my $file = file_of($package) // return "'$package' is not loaded";
+    open(my $handle, '<', $file) or return "cannot read '$file' - $!";
+    my $text = do { local $/ = undef; <$handle> };
+    close($handle) or return "cannot read '$file' - $!";
+
+    my $fingerprint = fingerprint($text, $sub) // return "'$file' does not define '$sub'";
+    return undef if $known->{$name}->{$fingerprint};
+
+    return "'$name' ($fingerprint) is none that this version of vfskit was tested with";
+}
+
+# True if every given sub of $package is one that vfskit was tested with. Judged once in the life
+# of the process.
+sub is_known {
+    my ($package, @subs) = @_;
+
+    my $all = 1;
+    for my $sub (@subs) {
+        my $name = "${package}::$sub";
+        if (!defined($verdicts->{$name})) {
+            my $doubt = judge($package, $sub);
+            $verdicts->{$name} = defined($doubt) ? 0 : 1;
+            warn_once($name, "Proxmox VE's behaviour is left as it is: $doubt; update vfskit-pve")
+                if defined($doubt);
+        }
+        $all &&= $verdicts->{$name};
+    }
+
+    return $all;
+}
+
+# 'PVE::Mapping::Dir::options' and so on, sorted.
+sub known_subs {
+    my @names = sort keys $known->%*;
+
+    return @names;
+}
+
+# For tests with other modules than Proxmox VE's, and for a module that was judged too early.
+sub forget_verdicts {
+    my (%more_known) = @_;
+
+    $verdicts = {};
+    $told = {};
+    for my $name (keys %more_known) {
+        $known->{$name}->{ $more_known{$name} } = 'given';
+    }
+
+    return;
+}
+
+# For tests: the sub becomes one that was never seen.
+sub forget_known {
+    my ($name) = @_;
+
+    $known->{$name} = {};
+    $verdicts = {};
+
+    return;
+}
+
+# Puts $make->($original) in the place of $package::$sub. Callers that use the full name and callers
+# in the package itself get it; those that imported it before do not. Dies if there is no such sub.
+sub wrap {
+    my ($package, $sub, $make) = @_;
+
+    my $name = "${package}::$sub";
+    die "there is no '$name'\n" if !defined(&{$name});
+    my $original = \&{$name};
+    my $wrapped = $make->($original);
+    {
+        no strict 'refs';
+        no warnings 'redefine';
+        *{$name} = $wrapped;
+    }
+
+    return $original;
+}
+
+1;

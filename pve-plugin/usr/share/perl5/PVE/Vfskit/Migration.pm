@@ -1,0 +1,227 @@
+package PVE::Vfskit::Migration;
+
+# SPDX-License-Identifier: Apache-2.0
+#
+# Lifts Proxmox VE's block on live migration for shared directories whose mapping has a method and
+# for which 'vfsctl check' finds nothing in the way; and makes sure that a target that cannot load
+# the state leaves the VM running where it is. RAM snapshots and hibernation stay blocked
+# (check_non_migratable_resources): the directory would not be rolled back with the memory.
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+
+use PVE::Vfskit::Client ();
+use PVE::Vfskit::Contract ();
+use PVE::Vfskit::Finding ();
+use PVE::Vfskit::GuestConfig ();
+use PVE::Vfskit::MappingDir ();
+
+my $has_monitor_guard = 0;
+
+my sub query_capabilities {
+    my ($vmid) = @_;
+
+    my $capabilities = PVE::QemuServer::Monitor::mon_cmd($vmid, 'query-migrate-capabilities');
+
+    return { map { $_->{capability} => $_->{state} } $capabilities->@* };
+}
+
+# Asks QEMU, which knows on both ends of a migration.
+my sub runs_with_virtiofs {
+    my ($vmid) = @_;
+
+    my $chardevs = PVE::QemuServer::Monitor::mon_cmd($vmid, 'query-chardev');
+
+    return scalar(grep { $_->{label} =~ m/\Avirtiofs\d\z/ } $chardevs->@*);
+}
+
+# Everything that a live migration relies on is in place and as it was tested.
+my sub is_ready {
+    my ($package) = @_;
+
+    my $is_known = PVE::Vfskit::Contract::is_known(
+        $package,
+        qw(check_local_resources check_non_migratable_resources set_migration_caps),
+    ) && PVE::Vfskit::Contract::is_known('PVE::QemuServer::Virtiofs', 'start_virtiofsd');
+
+    return $is_known && PVE::Vfskit::MappingDir::is_installed() && $has_monitor_guard;
+}
+
+# Proxmox VE dereferences what get_node_mapping() returns, and that is undef for a mapping that was
+# deleted: with no entry instead, it is missing on every node, which is a sentence and no crash.
+my sub call_with_deleted_mappings {
+    my ($code) = @_;
+
+    my $find = \&PVE::Mapping::Dir::get_node_mapping;
+    no warnings 'redefine'; # for the length of this call
+    local *PVE::Mapping::Dir::get_node_mapping = sub { return $find->(@_) // [] };
+
+    return $code->();
+}
+
+my sub without {
+    my ($list, @words) = @_;
+
+    my $drop = { map { $_ => 1 } @words };
+
+    return [grep { !$drop->{$_} } $list->@*];
+}
+
+my sub keys_with_method {
+    my ($conf, $mapped) = @_;
+
+    my $ids = PVE::Mapping::Dir::config()->{ids};
+
+    return grep { $ids->{ $mapped->{$_}->{name} }->{'live-migration-method'} }
+        grep { $mapped->{$_} && $ids->{ $mapped->{$_}->{name} } }
+        PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
+}
+
+my sub report {
+    my ($vmid, $where, @blockers) = @_;
+
+    for my $finding (@blockers) {
+        my $sentence = PVE::Vfskit::Finding::sentence($finding);
+        warn "vfskit: VM $vmid cannot be live-migrated$where: $sentence\n";
+    }
+
+    return;
+}
+
+# The keys that may travel, and per node what keeps them from going there. Dies if that cannot be
+# found out.
+my sub judge {
+    my ($conf, $mapped) = @_;
+
+    my @keys = keys_with_method($conf, $mapped) or return ([], {});
+    my $vmid = PVE::Vfskit::GuestConfig::vmid($conf)
+        // die "it is not known which VM the configuration belongs to\n";
+
+    my $report = PVE::Vfskit::Client::check($vmid);
+    my @common = PVE::Vfskit::Finding::blockers($report->{findings});
+    report($vmid, '', @common);
+    return ([], {}) if @common;
+
+    my $blocked = {};
+    for my $target ($report->{targets}->@*) {
+        my @blockers = PVE::Vfskit::Finding::blockers($target->{findings}) or next;
+        report($vmid, " to '$target->{node}'", @blockers);
+        $blocked->{ $target->{node} } = 1;
+    }
+
+    return (\@keys, $blocked);
+}
+
+# ($local, $mapped, $missing_by_node) of a running VM, with the blocks lifted that need not be.
+my sub lift_blocks {
+    my ($conf, $local, $mapped, $missing) = @_;
+
+    my ($keys, $blocked) = eval { judge($conf, $mapped) };
+    if (my $err = $@) {
+        warn "vfskit: live migration with shared directories stays blocked: $err";
+        return $local;
+    }
+
+    $mapped->{$_}->{'live-migration'} = 1 for $keys->@*;
+    for my $node (grep { $blocked->{$_} } keys $missing->%*) {
+        $missing->{$node} = [without($missing->{$node}, $keys->@*)->@*, $keys->@*];
+    }
+
+    my @all = PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
+    my @lifted = ($keys->@*, scalar(@all) == scalar($keys->@*) ? 'virtiofs' : ());
+
+    return without($local, @lifted);
+}
+
+my sub make_check_local_resources {
+    my ($package) = @_;
+
+    return sub {
+        my ($original) = @_;
+
+        return sub {
+            my ($conf, $running, $noerr) = @_;
+
+            my @keys = PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
+            return $original->(@_) if !@keys || !is_ready($package);
+            my @args = @_;
+
+            # Whoever wants an exception gets the original's own.
+            return call_with_deleted_mappings(sub { return $original->(@args) }) if !$noerr;
+
+            my ($local, $mapped, $missing) =
+                call_with_deleted_mappings(sub { return $original->(@args) });
+            $local =
+                $running
+                ? lift_blocks($conf, $local, $mapped, $missing)
+                : without($local, @keys); # as Proxmox VE does for mapped PCI devices
+
+            return wantarray ? ($local, $mapped, $missing) : $local;
+        };
+    };
+}
+
+my sub make_set_migration_caps {
+    my ($original) = @_;
+
+    return sub {
+        my ($vmid, $savevm) = @_;
+
+        my $result = $original->(@_);
+        return $result if $savevm || !runs_with_virtiofs($vmid);
+
+        PVE::QemuServer::Monitor::mon_cmd(
+            $vmid,
+            'migrate-set-capabilities',
+            capabilities => [{ capability => 'return-path', state => JSON::PP::true() }],
+        );
+
+        return $result;
+    };
+}
+
+# The last moment before memory is copied. Without return-path QEMU's source does not hear of a
+# target that cannot load, and the VM would be lost on both.
+my sub make_guarded_monitor {
+    my ($original) = @_;
+
+    return sub {
+        my ($vmid, $command) = @_;
+
+        die "VM $vmid has shared directories, and return-path could not be switched on\n"
+            if $command eq 'migrate'
+            && runs_with_virtiofs($vmid)
+            && !query_capabilities($vmid)->{'return-path'};
+
+        return $original->(@_);
+    };
+}
+
+# PVE 9 has the checks in PVE::QemuMigrate::Helpers, PVE 8 in PVE::QemuServer.
+sub wrap_helpers {
+    my ($package) = @_;
+
+    return if !defined(&{"${package}::check_local_resources"});
+
+    PVE::Vfskit::Contract::wrap(
+        $package,
+        'check_local_resources',
+        make_check_local_resources($package),
+    );
+    PVE::Vfskit::Contract::wrap($package, 'set_migration_caps', \&make_set_migration_caps);
+
+    return;
+}
+
+sub wrap_qemu_migrate {
+    my ($package) = @_;
+
+    PVE::Vfskit::Contract::wrap($package, 'mon_cmd', \&make_guarded_monitor);
+    $has_monitor_guard = 1;
+
+    return;
+}
+
+1;

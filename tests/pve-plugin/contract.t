@@ -1,0 +1,61 @@
+#!/usr/bin/perl -T
+# SPDX-License-Identifier: Apache-2.0
+
+use strict;
+use warnings;
+
+use PluginTest;
+use Test::More;
+
+my $text = <<'EOF';
+package Example;
+
+sub one {
+    # a remark
+    return 1;
+}
+
+sub one_more { return 2; }
+EOF
+
+my $fingerprint = PVE::Vfskit::Contract::fingerprint($text, 'one');
+like($fingerprint, qr/\A[0-9a-f]{16}\z/, 'a sub has a fingerprint');
+is(
+    PVE::Vfskit::Contract::fingerprint("sub one {\n\treturn 1;\n}\n", 'one'),
+    $fingerprint,
+    'comments and white space do not count',
+);
+isnt(
+    PVE::Vfskit::Contract::fingerprint("sub one {\n    return 2;\n}\n", 'one'),
+    $fingerprint,
+    'the code does',
+);
+is(
+    PVE::Vfskit::Contract::fingerprint($text, 'none'), undef,
+    'a sub that is not there has none'
+);
+
+require PVE::QemuMigrate::Helpers;
+my $warned = PluginTest::warnings_of(sub {
+    ok(
+        !PVE::Vfskit::Contract::is_known('PVE::QemuMigrate::Helpers', 'set_migration_caps'),
+        'a sub that was never tested is not known',
+    ) for 1 .. 2;
+});
+my $lines = () = $warned =~ m/\n/g;
+is($lines, 1, 'which is told once');
+like($warned, qr/set_migration_caps.*update vfskit-pve/, 'with the sub and the remedy');
+
+PluginTest::trust_fakes();
+ok(
+    PVE::Vfskit::Contract::is_known('PVE::QemuMigrate::Helpers', 'set_migration_caps'),
+    'a sub that was tested is known',
+);
+
+my $died = !eval {
+    PVE::Vfskit::Contract::wrap('PVE::QemuMigrate::Helpers', 'gone', sub { });
+    1;
+};
+ok($died, 'what is not there cannot be wrapped');
+
+done_testing();
