@@ -103,7 +103,10 @@ read_filesystem(const Element& element, const Element& root, const std::string& 
     result.dirid_from_metadata = dirid.has_value();
     result.source_dir = optional_value(source, "dir");
     result.source_socket = optional_value(source, "socket");
-    result.binary_path = optional_value(element.find("binary"), "path");
+    const Element* const binary = element.find("binary");
+    result.binary_path = optional_value(binary, "path");
+    result.xattr = optional_value(binary, "xattr");
+    result.cache = optional_value(binary == nullptr ? nullptr : binary->find("cache"), "mode");
     result.queue = optional_value(driver, "queue");
     result.accessmode = optional_value(&element, "accessmode");
     result.multidevs = optional_value(&element, "multidevs");
@@ -111,6 +114,22 @@ read_filesystem(const Element& element, const Element& root, const std::string& 
     result.address = address_of(element, text);
     result.readonly = element.find("readonly") != nullptr;
     return result;
+}
+
+/// <hugepages><page size= unit=/>: libvirt's default unit is KiB. What cannot be read counts as not
+/// given.
+std::optional<std::uint64_t> read_page_bytes(const Element* hugepages) {
+    const Element* const page = hugepages == nullptr ? nullptr : hugepages->find("page");
+    if (page == nullptr) {
+        return std::nullopt;
+    }
+    const auto factor = memory_unit(page->value_of("unit"));
+    if (!factor) {
+        return std::nullopt;
+    }
+    const auto number =
+        base::parse_unsigned(page->value_of("size"), "page size", UINT64_MAX / *factor);
+    return number ? std::optional{*number * *factor} : std::nullopt;
 }
 
 /// With NUMA cells each must be shared, by itself or by the global access mode.
@@ -139,8 +158,13 @@ SharedMemory read_shared_memory(const Element& root) {
     const bool globally = access != nullptr && access->value_of("mode") == "shared";
     if (backing != nullptr) {
         memory.source_type = optional_value(backing->find("source"), "type");
-        memory.hugepages = backing->find("hugepages") != nullptr;
+        const Element* const hugepages = backing->find("hugepages");
+        memory.hugepages = hugepages != nullptr;
+        memory.hugepage_bytes = read_page_bytes(hugepages);
     }
+    const Element* const max_memory = root.find("maxMemory");
+    memory.hotplug = max_memory != nullptr && !max_memory->value_of("slots").empty() &&
+                     max_memory->value_of("slots") != "0";
     const std::vector<const Element*> cells = numa_cells(root);
     memory.numa_cells = cells.size();
     if (!cells.empty()) {

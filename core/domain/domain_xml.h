@@ -31,6 +31,8 @@ struct DomainFilesystem {
     std::optional<std::string> source_dir;
     std::optional<std::string> source_socket;
     std::optional<std::string> binary_path;
+    std::optional<std::string> xattr; ///< <binary xattr=>: on, off
+    std::optional<std::string> cache; ///< <cache mode=>: none, always
     std::optional<std::string> queue;
     std::optional<std::string> accessmode;
     std::optional<std::string> multidevs;
@@ -51,6 +53,9 @@ struct SharedMemory {
     std::string reason; ///< what decides it: "<memoryBacking> has <access mode='shared'/>"
     std::optional<std::string> source_type; ///< <source type=> of <memoryBacking>
     bool hugepages = false;
+    /// The size of the first <page> of <hugepages>; absent: the host's default size.
+    std::optional<std::uint64_t> hugepage_bytes;
+    bool hotplug = false; ///< <maxMemory> has slots
     std::size_t numa_cells = 0;
 
     bool operator==(const SharedMemory&) const = default;

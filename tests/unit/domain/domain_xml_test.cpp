@@ -54,6 +54,35 @@ TEST(Domain, HasFilesystemsInOrder) {
     EXPECT_TRUE(domain->filesystems[1].readonly);
 }
 
+TEST(Domain, HasWhatItsBinaryIsToldInXml) {
+    const auto domain = parse_domain(
+        "<domain><name>a</name><devices><filesystem><driver type='virtiofs'/>"
+        "<binary xattr='on'><cache mode='always'/></binary><source dir='/a'/><target dir='t'/>"
+        "</filesystem></devices></domain>");
+
+    ASSERT_TRUE(domain);
+    EXPECT_EQ(domain->filesystems.at(0).xattr, "on");
+    EXPECT_EQ(domain->filesystems.at(0).cache, "always");
+}
+
+TEST(Domain, HasThePageSizeOfItsHugepages) {
+    EXPECT_EQ(memory_of("<memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages>"
+                        "</memoryBacking>")
+                  .hugepage_bytes,
+              2U << 20U);
+    EXPECT_EQ(memory_of("<memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
+                        "</memoryBacking>")
+                  .hugepage_bytes,
+              1U << 30U);
+    EXPECT_EQ(memory_of("<memoryBacking><hugepages/></memoryBacking>").hugepage_bytes,
+              std::nullopt);
+}
+
+TEST(Domain, HasMemoryHotplugWithSlots) {
+    EXPECT_TRUE(memory_of("<maxMemory slots='16' unit='KiB'>4194304</maxMemory>").hotplug);
+    EXPECT_FALSE(memory_of("<memory>1</memory>").hotplug);
+}
+
 TEST(Domain, TakesTheTagForTheDiridWithoutMetadata) {
     const auto domain = parse_domain(input_domain("shared"));
 
