@@ -241,6 +241,7 @@ private:
     }
 
     void use(const KeyValue& pair) {
+        section_->values.insert_or_assign(std::string{pair.key}, std::string{pair.value});
         if (pair.key.starts_with(device_key)) {
             use_device(pair);
         } else if (pair.key == "delete") {
@@ -377,6 +378,11 @@ Result<VmConfig> read_vm_file(int vmid, const VmFile& file) {
 constexpr int max_rounds = 3;
 
 } // namespace
+
+std::optional<std::string_view> VmSection::find(std::string_view key) const {
+    const auto found = values.find(key);
+    return found == values.end() ? std::nullopt : std::optional<std::string_view>{found->second};
+}
 
 std::vector<VirtiofsDevice> VmConfig::devices_after_restart() const {
     auto devices = current.devices;

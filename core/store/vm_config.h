@@ -5,6 +5,8 @@
 #include "core/base/result.h"
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,7 +45,12 @@ struct VmSection {
     std::optional<std::string> vmstate;  ///< volume with the saved memory, if any
     std::optional<std::string> parent;   ///< the snapshot this state descends from
     bool is_template = false;
+    /// Every "key: value" line, ours and others, as it stands; of a key that stands twice the last.
+    std::map<std::string, std::string, std::less<>> values;
     bool operator==(const VmSection&) const = default;
+
+    /// The value of a key, or nothing.
+    [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const;
 };
 
 struct VmConfig {
