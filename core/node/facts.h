@@ -89,6 +89,20 @@ struct DaemonOptions {
     bool operator==(const DaemonOptions&) const = default;
 };
 
+/// What a running daemon of ours answered when it was asked what a migration would not find again
+/// ("migration-report" of its control socket). Counts of files that the guest knows and that have
+/// no path in the shared directory: deleted while open, or moved out of it.
+struct OpenFilesFacts {
+    std::uint64_t stuck = 0;         ///< no way leads to the destination
+    std::uint64_t by_handle = 0;     ///< travel to a daemon of ours that serves the same directory
+    std::uint64_t by_descriptor = 0; ///< travel to a daemon of ours on this host
+    std::uint64_t locks = 0;         ///< that the guest holds on the host
+    bool locks_move = false;         ///< else a guest that holds locks is refused at the source
+    std::vector<std::string> examples = {}; ///< paths where some of them were last, at most five
+
+    bool operator==(const OpenFilesFacts&) const = default;
+};
+
 /// One daemon that serves, or is recorded as serving, a share.
 struct DaemonFacts {
     /// False: there is a record of it, and its process is gone.
@@ -113,6 +127,8 @@ struct DaemonFacts {
     /// Filesystems mounted below the shared directory in the daemon's own mount namespace, relative
     /// to it.
     std::optional<std::vector<std::string>> submounts;
+    /// Absent: not asked, or it has no control socket.
+    std::optional<OpenFilesFacts> open_files = {};
 
     bool operator==(const DaemonFacts&) const = default;
 };

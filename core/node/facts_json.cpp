@@ -71,6 +71,16 @@ void members(A& archive, DaemonOptions& options) {
 }
 
 template <class A>
+void members(A& archive, OpenFilesFacts& files) {
+    archive("stuck", files.stuck);
+    archive("by-handle", files.by_handle);
+    archive("by-descriptor", files.by_descriptor);
+    archive("locks", files.locks);
+    archive("locks-move", files.locks_move);
+    archive("examples", files.examples);
+}
+
+template <class A>
 void members(A& archive, DaemonFacts& daemon) {
     archive("is-alive", daemon.is_alive);
     archive("pid", daemon.pid);
@@ -89,6 +99,7 @@ void members(A& archive, DaemonFacts& daemon) {
     archive("argv", daemon.argv);
     archive("options", daemon.options);
     archive("submounts", daemon.submounts);
+    archive("open-files", daemon.open_files);
 }
 
 template <class A>

@@ -39,7 +39,13 @@ inline DaemonFacts sample_daemon() {
             .is_binary_replaced = false,
             .argv = {"--shared-dir=/srv/media", "--migration-mode=file-handles"},
             .options = options,
-            .submounts = std::vector<std::string>{"films"}};
+            .submounts = std::vector<std::string>{"films"},
+            .open_files = OpenFilesFacts{.stuck = 1,
+                                         .by_handle = 2,
+                                         .by_descriptor = 3,
+                                         .locks = 4,
+                                         .locks_move = true,
+                                         .examples = {"dir/deleted"}}};
 }
 
 inline PathFacts sample_path() {
