@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both sides of each finding's boundary: a world where it is found, and the nearest one where it is
+// not. The table must hold every code of the catalogue.
+#include "core/check/catalogue.h"
+#include "tests/unit/check/world.h"
+
+#include <gtest/gtest.h>
+
+#include <ostream>
+
+namespace vfskit {
+namespace {
+
+using check::Code;
+using mapping::MigrationMethod;
+using mapping::PathRelation;
+using test::World;
+
+using Change = void (*)(World&);
+
+struct Boundary {
+    Code code;
+    const char* name;
+    Change found; ///< the finding is there
+    Change near;  ///< it is not, though almost everything is the same
+};
+
+void nothing(World& /*w*/) {}
+
+const Boundary boundaries[] = {
+    {Code::source_facts_missing,
+     "SourceFacts",
+     [](World& w) { w.has_source_facts = false; },
+     nothing},
+    {Code::target_facts_missing,
+     "TargetFacts",
+     [](World& w) { w.has_target_facts = false; },
+     nothing},
+    {Code::facts_too_old,
+     "AgeOfFacts",
+     [](World& w) { w.migration.now = test::world_time + std::chrono::milliseconds{600'001}; },
+     [](World& w) { w.migration.now = test::world_time + std::chrono::seconds{600}; }},
+    {Code::deciding_fact_unknown,
+     "ExistenceNotKnown",
+     [](World& w) { w.target_path().exists.reset(); },
+     nothing},
+    {Code::deciding_fact_unknown,
+     "PathOfAnOlderMapping",
+     [](World& w) { w.target_path().path = "/mnt/before"; },
+     nothing},
+    {Code::deciding_fact_unknown,
+     "DaemonThatDidNotAnswer",
+     [](World& w) { w.target.virtiofsds[0].kind.reset(); },
+     nothing},
+    {Code::target_is_source, "TargetIsSource", [](World& w) { w.target_name = "n1"; }, nothing},
+    {Code::guest_not_on_source,
+     "GuestNotThere",
+     [](World& w) { w.source.guests.clear(); },
+     nothing},
+    {Code::fact_unknown,
+     "QemuVersionNotKnown",
+     [](World& w) { w.source.guests[0].version.reset(); },
+     nothing},
+    {Code::description_incomplete,
+     "SnapshotsNotKnown",
+     [](World& w) { w.vm.snapshots.reset(); },
+     nothing},
+    {Code::mapping_missing,
+     "MappingMissing",
+     [](World& w) { w.share().dirid = "gone"; },
+     [](World& w) {
+         w.share().dirid = "gone";
+         w.share().is_dirid_explicit = false;
+     }},
+    {Code::share_not_mapped,
+     "ShareOfNoMapping",
+     [](World& w) {
+         w.share().dirid = "own";
+         w.share().is_dirid_explicit = false;
+     },
+     nothing},
+    {Code::no_path_on_target,
+     "NoPathOnTarget",
+     [](World& w) { w.media().paths.pop_back(); },
+     nothing},
+    {Code::no_path_on_source,
+     "NoPathOnSource",
+     [](World& w) { w.media().paths.erase(w.media().paths.begin()); },
+     nothing},
+    {Code::method_not_set,
+     "NoMethod",
+     [](World& w) { w.media().live_migration_method.reset(); },
+     [](World& w) {
+         w.media().live_migration_method.reset();
+         w.migration.operation = check::Operation::offline;
+     }},
+    {Code::method_between_replicas,
+     "HandlesBetweenReplicas",
+     [](World& w) {
+         w.use_file_handles();
+         w.media().path_relation = PathRelation::replicas;
+     },
+     [](World& w) { w.use_file_handles(); }},
+    {Code::source_path_differs,
+     "DaemonServesAnotherDirectory",
+     [](World& w) { w.daemon().shared_dir = "/srv/other"; },
+     [](World& w) { w.daemon().shared_dir = "/srv/media/"; }},
+    {Code::source_path_differs,
+     "XmlHasAnotherDirectory",
+     [](World& w) {
+         w.daemon().shared_dir = "";
+         w.share().source_dir = "/srv/other";
+     },
+     [](World& w) { w.daemon().shared_dir = ""; }},
+    {Code::path_missing, "PathMissing", [](World& w) { w.target_path().exists = false; }, nothing},
+    {Code::path_not_directory,
+     "PathIsAFile",
+     [](World& w) { w.target_path().is_directory = false; },
+     nothing},
+    {Code::path_not_mounted,
+     "NotMounted",
+     [](World& w) { w.target_path().is_expected_mount = false; },
+     [](World& w) {
+         w.target_path().is_expected_mount.reset();
+         w.target_path().expected_mount_point.reset();
+     }},
+    {Code::path_hangs,
+     "FilesystemHangs",
+     [](World& w) { w.target_path().state = node::ProbeState::timed_out; },
+     nothing},
+    {Code::file_handles_unsupported,
+     "NoHandles",
+     [](World& w) {
+         w.use_file_handles();
+         w.target_path().name_to_handle_works = false;
+     },
+     [](World& w) { w.target_path().name_to_handle_works = false; }},
+    {Code::file_handles_unsupported,
+     "HandlesThatDoNotOpen",
+     [](World& w) {
+         w.use_file_handles();
+         w.target_path().open_by_handle_works = false;
+     },
+     [](World& w) {
+         w.use_file_handles();
+         w.source_path().open_by_handle_works = false; // only the destination opens them
+     }},
+    {Code::capability_missing,
+     "NoCapability",
+     [](World& w) {
+         w.use_file_handles();
+         w.target.has_dac_read_search = false;
+     },
+     [](World& w) { w.target.has_dac_read_search = false; }},
+    {Code::different_directories,
+     "OtherInode",
+     [](World& w) {
+         w.use_file_handles();
+         w.target_path().inode = 2;
+     },
+     [](World& w) { w.use_file_handles(); }},
+    {Code::different_directories,
+     "OtherHandle",
+     [](World& w) {
+         w.use_file_handles();
+         w.target_path().root_handle->bytes = {9};
+     },
+     [](World& w) { w.use_file_handles(); }},
+    {Code::different_directories,
+     "OtherFilesystemId",
+     [](World& w) {
+         w.use_file_handles();
+         w.target_path().fs_id = 1;
+     },
+     [](World& w) { w.use_file_handles(); }},
+    {Code::different_directories,
+     "ClonedDiskOnTwoHosts",
+     [](World& w) {
+         w.use_file_handles();
+         w.source_path().fs_type = w.target_path().fs_type = "ext4";
+     },
+     [](World& w) {
+         w.use_file_handles();
+         w.use_one_host();
+         w.source_path().fs_type = w.target_path().fs_type = "ext4";
+     }},
+    {Code::same_directory_unproved,
+     "HandleNotKnown",
+     [](World& w) {
+         w.use_file_handles();
+         w.target_path().root_handle.reset();
+     },
+     [](World& w) { w.use_file_handles(); }},
+    {Code::same_directory_unproved,
+     "NfsWithAnotherSource",
+     [](World& w) {
+         w.use_file_handles();
+         w.source_path().fs_type = w.target_path().fs_type = "nfs4";
+         w.source_path().fs_id = w.target_path().fs_id = 0;
+         w.target_path().mount_source = "other:/";
+     },
+     [](World& w) {
+         w.use_file_handles();
+         w.source_path().fs_type = w.target_path().fs_type = "nfs4";
+         w.source_path().fs_id = w.target_path().fs_id = 0;
+     }},
+    {Code::replicas_verify_handles,
+     "VerifiedReplicas",
+     [](World& w) {
+         w.daemon().options->verify_handles = true;
+         w.target_path().inode = 2;
+     },
+     [](World& w) { w.daemon().options->verify_handles = true; }},
+    {Code::declared_same_but_different,
+     "DeclaredSame",
+     [](World& w) {
+         w.media().path_relation = PathRelation::same_directory;
+         w.target_path().inode = 2;
+     },
+     [](World& w) { w.target_path().inode = 2; }},
+    {Code::declared_same_unproved,
+     "DeclaredSameUnproved",
+     [](World& w) {
+         w.media().path_relation = PathRelation::same_directory;
+         w.target_path().inode.reset();
+     },
+     [](World& w) { w.media().path_relation = PathRelation::same_directory; }},
+    {Code::target_daemon_missing,
+     "NoVirtiofsd",
+     [](World& w) { w.target.virtiofsds.clear(); },
+     nothing},
+    {Code::source_daemon_too_old,
+     "SourceDaemon110",
+     [](World& w) {
+         w.daemon().version = node::Version{1, 10, 1};
+         w.daemon().is_binary_replaced = true;
+     },
+     [](World& w) {
+         w.daemon().version = node::Version{1, 11, 0};
+         w.daemon().is_binary_replaced = true;
+     }},
+    {Code::source_daemon_too_old,
+     "SourceDaemonWithoutTheWordThatLibvirtWants",
+     [](World& w) { w.source.virtiofsds[0].features = {"separate-options"}; },
+     nothing},
+    {Code::target_daemon_too_old,
+     "TargetDaemon110",
+     [](World& w) {
+         w.target.virtiofsds[0].version = node::Version{1, 10, 1};
+         w.target.virtiofsds[0].features.clear();
+     },
+     [](World& w) {
+         w.target.virtiofsds[0].version = node::Version{1, 11, 0};
+         w.target.virtiofsds[0].features.clear();
+     }},
+    {Code::target_daemon_too_old,
+     "TargetDaemonOfQemu",
+     [](World& w) {
+         w.target.virtiofsds[0].kind = node::BinaryKind::c;
+         w.target.virtiofsds[0].features.clear();
+     },
+     nothing},
+    {Code::method_unknown_to_daemon,
+     "HandlesInTarget111",
+     [](World& w) {
+         w.use_file_handles();
+         w.target.virtiofsds[0].version = node::Version{1, 11, 1};
+     },
+     [](World& w) {
+         w.use_file_handles();
+         w.target.virtiofsds[0].version = node::Version{1, 12, 0};
+     }},
+    {Code::method_unknown_to_daemon,
+     "FdPassingWithUpstream",
+     [](World& w) {
+         w.media().live_migration_method = MigrationMethod::fd_passing;
+         w.media().path_relation = PathRelation::same_directory;
+     },
+     nothing},
+    {Code::source_daemon_dead,
+     "DaemonDead",
+     [](World& w) { w.daemon().is_alive = false; },
+     nothing},
+    {Code::source_daemon_unknown,
+     "DaemonOfAnotherVm",
+     [](World& w) { w.daemon().vm = "other"; },
+     nothing},
+    {Code::daemon_runs_other_method,
+     "StartedBeforeTheMethodWasSet",
+     [](World& w) {
+         w.use_file_handles();
+         w.daemon().options->method = MigrationMethod::find_paths;
+     },
+     [](World& w) { w.use_file_handles(); }},
+    {Code::daemon_runs_other_flags,
+     "XattrTurnedOnSince",
+     [](World& w) { w.share().xattr = true; },
+     [](World& w) {
+         w.share().xattr = true;
+         w.daemon().options->xattr = true;
+     }},
+    {Code::option_missing_on_target,
+     "AclTurnedOffSince",
+     [](World& w) {
+         w.use_pve();
+         w.daemon().options->posix_acl = share::Negotiation::always;
+     },
+     [](World& w) {
+         w.use_pve();
+         w.daemon().options->posix_acl = share::Negotiation::always;
+         w.share().posix_acl = true;
+     }},
+    {Code::option_missing_on_target,
+     "WritebackOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->writeback = true;
+     },
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->writeback = true;
+         w.target.daemons[0].options->writeback = true;
+     }},
+    {Code::option_missing_on_target,
+     "SubmountsOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.target.daemons[0].options->announce_submounts = false;
+     },
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->announce_submounts = false; // more on the target is no harm
+     }},
+    {Code::nobody_listens,
+     "NobodyListens",
+     [](World& w) {
+         w.use_socket();
+         w.target.daemons.clear();
+     },
+     [](World& w) { w.use_socket(); }},
+    {Code::nobody_listens,
+     "NoHookToStartOurDaemon",
+     [](World& w) {
+         w.use_socket("/run/vfskit/web/media.sock");
+         w.target.daemons.clear();
+         w.target.libvirt->hook.is_installed = false;
+     },
+     [](World& w) {
+         w.use_socket("/run/vfskit/web/media.sock");
+         w.target.daemons.clear();
+     }},
+    {Code::binary_missing,
+     "BinaryOfTheSource",
+     [](World& w) {
+         w.share().binary = "/opt/virtiofsd";
+         w.target.libvirt->hook.is_installed = false;
+     },
+     [](World& w) { w.share().binary = "/opt/virtiofsd"; }},
+    {Code::option_differs,
+     "XattrOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->xattr = true;
+     },
+     [](World& w) { w.use_socket(); }},
+    {Code::source_qemu_too_old,
+     "SourceQemu",
+     [](World& w) {
+         w.source.guests[0].version = node::Version{8, 1, 5};
+     },
+     [](World& w) {
+         w.source.guests[0].version = node::Version{8, 2, 0};
+     }},
+    {Code::target_qemu_too_old,
+     "TargetQemu",
+     [](World& w) {
+         w.target.qemus[0].version = node::Version{8, 1, 5};
+     },
+     [](World& w) {
+         w.target.qemus[0].version = node::Version{8, 2, 0};
+     }},
+    {Code::source_libvirt_too_old,
+     "SourceLibvirt",
+     [](World& w) {
+         w.source.libvirt->version = node::Version{10, 4, 0};
+     },
+     [](World& w) {
+         w.source.libvirt->version = node::Version{10, 5, 0};
+     }},
+    {Code::one_way_door,
+     "TargetLibvirt",
+     [](World& w) {
+         w.target.libvirt->version = node::Version{10, 4, 0};
+     },
+     [](World& w) {
+         w.target.libvirt->version = node::Version{10, 5, 0};
+     }},
+    {Code::libvirt_restarted,
+     "LibvirtYoungerThanTheGuest",
+     [](World& w) {
+         w.source.libvirt->started_at =
+             *w.source.guests[0].started_at + std::chrono::milliseconds{1};
+     },
+     [](World& w) { w.source.libvirt->started_at = *w.source.guests[0].started_at; }},
+    {Code::libvirt_restarted,
+     "LibvirtYoungerThanTheGuestWithASocket",
+     [](World& w) { w.source.libvirt->started_at = test::world_time; },
+     [](World& w) {
+         w.source.libvirt->started_at = test::world_time;
+         w.use_socket();
+     }},
+    {Code::persistent_stores_source_path,
+     "Persistent",
+     [](World& w) { w.migration.persistent = true; },
+     [](World& w) { w.migration.persistent = w.migration.persist_xml = true; }},
+    {Code::persistent_stores_source_path,
+     "PersistentOffline",
+     [](World& w) { w.migration.persistent = true; },
+     [](World& w) {
+         w.migration.persistent = true;
+         w.migration.operation = check::Operation::offline;
+     }},
+    {Code::persistent_stores_source_path,
+     "PersistentWithOnePath",
+     [](World& w) { w.migration.persistent = true; },
+     [](World& w) {
+         w.migration.persistent = true;
+         w.media().paths[1].path = w.target_path().path = "/srv/media";
+     }},
+    {Code::hook_missing,
+     "NoHook",
+     [](World& w) { w.target.libvirt->hook.is_installed = false; },
+     [](World& w) {
+         w.target.libvirt->hook.is_installed = false;
+         w.migration.rewrites_xml = true;
+     }},
+    {Code::hook_missing,
+     "NoHookAndOnePath",
+     [](World& w) { w.target.libvirt->hook.is_installed = false; },
+     [](World& w) {
+         w.target.libvirt->hook.is_installed = false;
+         w.media().paths[1].path = w.target_path().path = "/srv/media";
+     }},
+    {Code::hook_not_loaded,
+     "HookTooYoung",
+     [](World& w) { w.target.libvirt->hook.is_loaded = false; },
+     nothing},
+    {Code::memory_not_shared,
+     "PrivateMemory",
+     [](World& w) { w.vm.has_shared_memory = false; },
+     nothing},
+    {Code::memory_hotplug,
+     "MemoryHotplug",
+     [](World& w) {
+         w.use_pve();
+         w.vm.has_memory_hotplug = true;
+     },
+     [](World& w) { w.vm.has_memory_hotplug = true; }},
+    {Code::hugepages_missing,
+     "OneHugepageTooFew",
+     [](World& w) {
+         w.vm.has_hugepages = true;
+         w.target.memory->hugepages[0].free = 511;
+     },
+     [](World& w) {
+         w.vm.has_hugepages = true;
+         w.target.memory->hugepages[0].free = 512;
+     }},
+    {Code::hugepages_missing,
+     "HugepagesOfAnotherSize",
+     [](World& w) {
+         w.vm.has_hugepages = true;
+         w.vm.hugepage_bytes = std::uint64_t{1} << 30U;
+     },
+     [](World& w) {
+         w.vm.has_hugepages = true;
+         w.vm.hugepage_bytes = std::uint64_t{2} << 20U;
+     }},
+    {Code::post_copy, "PostCopy", [](World& w) { w.migration.post_copy = true; }, nothing},
+    {Code::snapshots_present,
+     "OneSnapshot",
+     [](World& w) { w.vm.snapshots = 1; },
+     [](World& w) {
+         w.vm.snapshots = 1;
+         w.migration.operation = check::Operation::save;
+     }},
+    {Code::ninep_mounted,
+     "NinepMounted",
+     [](World& w) { w.add_ninep(true); },
+     [](World& w) { w.add_ninep(false); }},
+    {Code::ninep_configured,
+     "NinepConfigured",
+     [](World& w) { w.add_ninep(false); },
+     [](World& w) { w.add_ninep(true); }},
+    {Code::ninep_unknown,
+     "NinepNotAsked",
+     [](World& w) { w.add_ninep(std::nullopt); },
+     [](World& w) { w.add_ninep(false); }},
+    {Code::ninep_several_devices,
+     "MultidevsWarn",
+     [](World& w) {
+         w.add_ninep(false);
+         w.vm.ninep[0].multidevs = "default";
+         w.source_path().submounts = {{"disk", "ext4"}};
+     },
+     [](World& w) {
+         w.add_ninep(false);
+         w.source_path().submounts = {{"disk", "ext4"}};
+     }},
+    {Code::unix_socket_required,
+     "BackendTransferOverTcp",
+     [](World& w) {
+         w.migration.descriptor_transfer = check::DescriptorTransfer::backend_transfer;
+     },
+     [](World& w) {
+         w.migration.descriptor_transfer = check::DescriptorTransfer::backend_transfer;
+         w.migration.transport = check::Transport::unix_socket;
+     }},
+    {Code::fd_passing_two_hosts,
+     "CprTransferBetweenHosts",
+     [](World& w) { w.migration.descriptor_transfer = check::DescriptorTransfer::cpr_transfer; },
+     [](World& w) {
+         w.migration.descriptor_transfer = check::DescriptorTransfer::cpr_transfer;
+         w.use_one_host();
+     }},
+    {Code::cache_always_with_replicas,
+     "CacheAlways",
+     [](World& w) {
+         w.target_path().inode = 2;
+         w.daemon().options->cache = share::CachePolicy::always;
+     },
+     [](World& w) { w.daemon().options->cache = share::CachePolicy::always; }},
+    {Code::tag_too_long,
+     "TagOf37Bytes",
+     [](World& w) { w.share().tag = std::string(37, 'a'); },
+     [](World& w) { w.share().tag = std::string(36, 'a'); }},
+    {Code::duplicate_tag,
+     "TagTwice",
+     [](World& w) { w.vm.shares.push_back(w.vm.shares[0]); },
+     nothing},
+    {Code::open_files_unknown,
+     "NobodyAskedForOpenFiles",
+     nothing,
+     [](World& w) { w.daemon().open_files = node::OpenFilesFacts{}; }},
+    {Code::open_files_unreachable,
+     "DeletedFileOpen",
+     [](World& w) { w.daemon().open_files = node::OpenFilesFacts{.stuck = 1}; },
+     [](World& w) { w.daemon().open_files = node::OpenFilesFacts{}; }},
+    {Code::open_files_unreachable,
+     "DeletedFileThatTravelsByHandle",
+     [](World& w) {
+         w.use_bundled_daemons();
+         w.daemon().open_files = node::OpenFilesFacts{.by_handle = 1};
+         w.target_path().inode = 2;
+     },
+     [](World& w) {
+         w.use_bundled_daemons();
+         w.daemon().open_files = node::OpenFilesFacts{.by_handle = 1};
+     }},
+    {Code::open_files_unreachable,
+     "DeletedFileThatTravelsAsDescriptor",
+     [](World& w) {
+         w.use_bundled_daemons();
+         w.daemon().open_files = node::OpenFilesFacts{.by_descriptor = 1};
+     },
+     [](World& w) {
+         w.use_bundled_daemons();
+         w.use_one_host();
+         w.daemon().open_files = node::OpenFilesFacts{.by_descriptor = 1};
+     }},
+    {Code::open_files_will_fail,
+     "DeletedFileWithGuestError",
+     [](World& w) {
+         w.daemon().open_files = node::OpenFilesFacts{.stuck = 1};
+         w.daemon().options->on_error = share::OnError::guest_error;
+     },
+     [](World& w) { w.daemon().options->on_error = share::OnError::guest_error; }},
+    {Code::locks_held,
+     "Locks",
+     [](World& w) { w.daemon().open_files = node::OpenFilesFacts{.locks = 1}; },
+     [](World& w) {
+         w.daemon().open_files = node::OpenFilesFacts{.locks = 1, .locks_move = true};
+     }},
+    {Code::return_path_off,
+     "ReturnPathOff",
+     [](World& w) {
+         w.use_pve();
+         w.target.pve->has_return_path.reset();
+     },
+     [](World& w) { w.use_pve(); }},
+    {Code::memory_state_without_method,
+     "SnapshotWithoutMethod",
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::snapshot;
+         w.media().live_migration_method.reset();
+     },
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::snapshot;
+     }},
+    {Code::memory_state_with_method,
+     "HibernateWithMethod",
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::save;
+     },
+     [](World& w) { w.use_pve(); }},
+    {Code::no_fixed_address,
+     "NoFixedAddress",
+     [](World& w) {
+         w.use_pve();
+         w.share().has_fixed_address = false;
+     },
+     [](World& w) { w.use_pve(); }},
+};
+
+void PrintTo(const Boundary& boundary, std::ostream* out) {
+    *out << boundary.name;
+}
+
+class Boundaries : public testing::TestWithParam<Boundary> {};
+
+TEST_P(Boundaries, IsFoundOnOneSide) {
+    World world;
+    GetParam().found(world);
+
+    EXPECT_TRUE(world.finds(GetParam().code)) << world.text();
+}
+
+TEST_P(Boundaries, IsNotFoundOnTheOther) {
+    World world;
+    GetParam().near(world);
+
+    EXPECT_FALSE(world.finds(GetParam().code)) << world.text();
+}
+
+INSTANTIATE_TEST_SUITE_P(Check, Boundaries, testing::ValuesIn(boundaries), [](const auto& test) {
+    return std::string{test.param.name};
+});
+
+TEST(Boundaries, HoldEveryCodeOfTheCatalogue) {
+    for (const auto& entry : check::catalogue()) {
+        const auto* const found = std::ranges::find(boundaries, entry.code, &Boundary::code);
+        EXPECT_NE(found, std::end(boundaries)) << to_string(entry.code);
+    }
+}
+
+} // namespace
+} // namespace vfskit
