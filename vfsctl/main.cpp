@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -40,6 +41,16 @@ bool is_executable(const std::string& path) {
     return ::access(path.c_str(), X_OK) == 0;
 }
 
+std::atomic<bool> interrupted = false;
+
+const std::atomic<bool>& catch_interrupt() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = true; };
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+    return interrupted;
+}
+
 vfsctl::Environment this_process() {
     return {.out = std::cout,
             .err = std::cerr,
@@ -55,7 +66,8 @@ vfsctl::Environment this_process() {
             .connect_libvirt = vfsctl::connect_libvirt,
             .is_directory = is_directory,
             .is_executable = is_executable,
-            .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }};
+            .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); },
+            .catch_interrupt = catch_interrupt};
 }
 
 } // namespace

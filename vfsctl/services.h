@@ -11,6 +11,7 @@
 #include "vfsctl/libvirt/connection.h"
 #include "vfsctl/output/output.h"
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <istream>
@@ -42,6 +43,8 @@ struct Environment {
     std::function<bool(const std::string&)> is_directory;
     std::function<bool(const std::string&)> is_executable;
     std::function<void(std::chrono::milliseconds)> pause;
+    /// From now on SIGINT and SIGTERM set the flag instead of ending the process.
+    std::function<const std::atomic<bool>&()> catch_interrupt;
 };
 
 /// What a verb gets: the world and the global options.

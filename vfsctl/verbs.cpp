@@ -20,8 +20,10 @@
 #include "vfsctl/cmd/mapping_remove.h"
 #include "vfsctl/cmd/mapping_set.h"
 #include "vfsctl/cmd/mapping_show.h"
+#include "vfsctl/cmd/migrate.h"
 #include "vfsctl/cmd/qemu_args.h"
 #include "vfsctl/cmd/top.h"
+#include "vfsctl/cmd/watch.h"
 #include "vfsctl/cmd/xml_filesystem.h"
 #include "vfsctl/cmd/xml_memory.h"
 #include "vfsctl/cmd/xml_patch.h"
@@ -31,22 +33,42 @@ namespace vfskit::vfsctl {
 VerbTable all_verbs() {
     return {.verbs =
                 {
-                    complete_tree_verb(),    complete_words_verb(),   completion_verb(),
-                    daemon_command_verb(),   daemon_log_level_verb(), daemon_status_verb(),
-                    guest_cloud_init_verb(), guest_dracut_verb(),     guest_fstab_verb(),
-                    guest_kubevirt_verb(),   guest_systemd_verb(),    mapping_add_verb(),
-                    mapping_doctor_verb(),   mapping_export_verb(),   mapping_import_verb(),
-                    mapping_list_verb(),     mapping_remove_verb(),   mapping_set_verb(),
-                    mapping_show_verb(),     qemu_args_verb(),        top_verb(),
-                    xml_filesystem_verb(),   xml_memory_verb(),       xml_patch_verb(),
+                    complete_tree_verb(),
+                    complete_words_verb(),
+                    completion_verb(),
+                    daemon_command_verb(),
+                    daemon_log_level_verb(),
+                    daemon_status_verb(),
+                    guest_cloud_init_verb(),
+                    guest_dracut_verb(),
+                    guest_fstab_verb(),
+                    guest_kubevirt_verb(),
+                    guest_systemd_verb(),
+                    mapping_add_verb(),
+                    mapping_doctor_verb(),
+                    mapping_export_verb(),
+                    mapping_import_verb(),
+                    mapping_list_verb(),
+                    mapping_remove_verb(),
+                    mapping_set_verb(),
+                    mapping_show_verb(),
+                    migrate_verb(),
+                    qemu_args_verb(),
+                    top_verb(),
+                    watch_verb(),
+                    xml_filesystem_verb(),
+                    xml_memory_verb(),
+                    xml_patch_verb(),
                 },
             .groups = {
                 {"completion", "Print the completion script of a shell"},
                 {"daemon", "virtiofsd's command line, and what running daemons do"},
                 {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},
+                {"migrate", "Live-migrate a libvirt domain, each share to its path there"},
                 {"qemu", "QEMU's arguments"},
                 {"top", "Watch running daemons at work"},
+                {"watch", "Mend what migrations leave behind in libvirt's stored definitions"},
                 {"xml", "libvirt domain XML"},
             }};
 }

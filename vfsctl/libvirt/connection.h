@@ -131,14 +131,6 @@ public:
     /// ("chr-vu-fs0"). libvirt itself does not tell.
     virtual Result<std::vector<std::string>> dead_daemons(const std::string& domain) = 0;
 
-    virtual Result<void> save(const std::string& domain,
-                              const std::string& file,
-                              const ProgressCallback& progress,
-                              const std::atomic<bool>& cancel) = 0;
-    virtual Result<void> restore(const std::string& file, bool paused) = 0;
-    /// The definition inside a saved file.
-    virtual Result<std::string> saved_definition(const std::string& file) = 0;
-
     /// Calls `handler` for each event until `stop` becomes true or the connection is lost
     /// (ECONNRESET). From the calling thread.
     virtual Result<void> watch(const std::function<void(const DomainEvent&)>& handler,

@@ -12,8 +12,13 @@ from vfsctl_case import ROOT, VFSCTL, VfsctlCase
 PAGES = sorted((ROOT / 'docs/man').glob('*.[1-8]'))
 
 
+# The verbs of one word that share a page.
+SHARED_PAGES = {'attach': 'libvirt', 'detach': 'libvirt', 'migrate': 'libvirt', 'watch': 'libvirt'}
+
+
 def page_of(verb):
-    page = ROOT / f'docs/man/vfsctl-{verb["path"].split()[0]}.1'
+    group = verb['path'].split()[0]
+    page = ROOT / f'docs/man/vfsctl-{SHARED_PAGES.get(group, group)}.1'
     return page if page.exists() else ROOT / 'docs/man/vfsctl.1'
 
 

@@ -37,6 +37,9 @@ struct FakeHost {
     std::vector<std::string> blockers;
     std::vector<std::string> dead;
     std::vector<DomainEvent> events;
+    std::function<void()> on_event = [] {}; // before each event
+    std::function<void()> on_lost = [] {};  // when a watched connection is lost
+    int times_watched = 0;
     std::optional<MigrationRequest> migration;
     std::optional<Error> migration_error;
 };
@@ -135,26 +138,14 @@ public:
     Result<std::vector<std::string>> dead_daemons(const std::string& /*domain*/) override {
         return host_.dead;
     }
-    Result<void> save(const std::string& domain,
-                      const std::string& file,
-                      const ProgressCallback& /*progress*/,
-                      const std::atomic<bool>& /*cancel*/) override {
-        VFSKIT_TRY(find(domain));
-        host_.calls.push_back("save " + domain + " " + file);
-        return {};
-    }
-    Result<void> restore(const std::string& file, bool paused) override {
-        host_.calls.push_back("restore " + file + (paused ? " paused" : ""));
-        return {};
-    }
-    Result<std::string> saved_definition(const std::string& /*file*/) override {
-        return host_.domains.begin()->second.live;
-    }
     Result<void> watch(const std::function<void(const DomainEvent&)>& handler,
                        const std::atomic<bool>& /*stop*/) override {
+        ++host_.times_watched;
         for (const auto& event : host_.events) {
+            host_.on_event();
             handler(event);
         }
+        host_.on_lost();
         return Error{ECONNRESET, "The connection is lost"};
     }
 

@@ -22,31 +22,33 @@ namespace vfskit::test {
 class ProgramUnderTest {
 public:
     ProgramUnderTest()
-        : environment{.out = out_,
-                      .err = err_,
-                      .in = in,
-                      .node_name = "n1",
-                      .variable = [this](const std::string& name) { return variables[name]; },
-                      .open_store = [this](std::string_view url)
-                          -> Result<std::unique_ptr<store::MappingStore>> {
-                          opened_url = url;
-                          return std::unique_ptr<store::MappingStore>{new FakeStore{content}};
-                      },
-                      .run_process = [](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
-                          return Error{ENOENT, "There is no " + spec.program};
-                      },
-                      .connect_libvirt = [this](const std::string& uri)
-                          -> Result<std::unique_ptr<vfsctl::LibvirtConnection>> {
-                          const auto host = libvirt.find(uri);
-                          if (host == libvirt.end()) {
-                              return Error{ECONNREFUSED, "Cannot connect to '" + uri + "'"};
-                          }
-                          return std::unique_ptr<vfsctl::LibvirtConnection>{
-                              new FakeLibvirt{uri, host->second}};
-                      },
-                      .is_directory = [](const std::string&) { return true; },
-                      .is_executable = [](const std::string&) { return true; },
-                      .pause = [this](std::chrono::milliseconds) { on_pause(); }} {}
+        : environment{
+              .out = out_,
+              .err = err_,
+              .in = in,
+              .node_name = "n1",
+              .variable = [this](const std::string& name) { return variables[name]; },
+              .open_store =
+                  [this](std::string_view url) -> Result<std::unique_ptr<store::MappingStore>> {
+                  opened_url = url;
+                  return std::unique_ptr<store::MappingStore>{new FakeStore{content}};
+              },
+              .run_process = [](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
+                  return Error{ENOENT, "There is no " + spec.program};
+              },
+              .connect_libvirt = [this](const std::string& uri)
+                  -> Result<std::unique_ptr<vfsctl::LibvirtConnection>> {
+                  const auto host = libvirt.find(uri);
+                  if (host == libvirt.end()) {
+                      return Error{ECONNREFUSED, "Cannot connect to '" + uri + "'"};
+                  }
+                  return std::unique_ptr<vfsctl::LibvirtConnection>{
+                      new FakeLibvirt{uri, host->second}};
+              },
+              .is_directory = [](const std::string&) { return true; },
+              .is_executable = [](const std::string&) { return true; },
+              .pause = [this](std::chrono::milliseconds) { on_pause(); },
+              .catch_interrupt = [this]() -> const std::atomic<bool>& { return interrupted; }} {}
 
     vfsctl::ExitCode run(const std::vector<std::string>& words) {
         out_.str("");
@@ -69,6 +71,7 @@ public:
 
     std::shared_ptr<FakeStoreContent> content = std::make_shared<FakeStoreContent>();
     std::map<std::string, std::string> variables;
+    std::atomic<bool> interrupted = false;
     std::string opened_url;
     std::map<std::string, FakeHost> libvirt; // by uri
     std::istringstream in;

@@ -41,12 +41,6 @@ public:
                                 const std::atomic<bool>& cancel) override;
     Result<std::vector<std::string>> migration_blockers(const std::string& domain) override;
     Result<std::vector<std::string>> dead_daemons(const std::string& domain) override;
-    Result<void> save(const std::string& domain,
-                      const std::string& file,
-                      const ProgressCallback& progress,
-                      const std::atomic<bool>& cancel) override;
-    Result<void> restore(const std::string& file, bool paused) override;
-    Result<std::string> saved_definition(const std::string& file) override;
     Result<void> watch(const std::function<void(const DomainEvent&)>& handler,
                        const std::atomic<bool>& stop) override;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Long jobs: migrate, save. The call blocks its thread; a second one watches and cancels.
+// Migration. The call blocks its thread; a second one watches and cancels.
 #include "vfsctl/libvirt/module/virt_connection.h"
 #include "vfsctl/libvirt/module/virt_error.h"
 
@@ -113,13 +113,6 @@ void fill(VirParams& params, const MigrationRequest& request) {
     }
 }
 
-Error job_error(const std::string& doing, const std::atomic<bool>& cancel) {
-    if (cancel) {
-        return Error{ECANCELED, doing + ": It was cancelled, and the guest goes on here"};
-    }
-    return last_virt_error(doing);
-}
-
 } // namespace
 
 Result<JobProgress> VirtConnection::migrate(const std::string& domain,
@@ -141,7 +134,9 @@ Result<JobProgress> VirtConnection::migrate(const std::string& domain,
                                           static_cast<unsigned int>(migration_flags(request))));
     }
     if (!arrived) {
-        return job_error(fmt::format("Cannot migrate '{}' to '{}'", domain, peer.uri_), cancel);
+        const auto doing = fmt::format("Cannot migrate '{}' to '{}'", domain, peer.uri_);
+        return cancel ? Error{ECANCELED, doing + ": It was cancelled, and the guest goes on here"}
+                      : last_virt_error(doing);
     }
     int type = 0;
     VirParams stats;
@@ -153,39 +148,6 @@ Result<JobProgress> VirtConnection::migrate(const std::string& domain,
         return JobProgress{}; // the guest is there; only the figures are not
     }
     return progress_of(stats);
-}
-
-Result<void> VirtConnection::save(const std::string& domain,
-                                  const std::string& file,
-                                  const ProgressCallback& progress,
-                                  const std::atomic<bool>& cancel) {
-    VFSKIT_TRY_ASSIGN(const auto found, lookup(domain));
-    int failed = 0;
-    {
-        const JobWatch watch{found.get(), progress, cancel};
-        failed = ::virDomainSave(found.get(), file.c_str());
-    }
-    if (failed != 0) {
-        return job_error(fmt::format("Cannot save '{}' to '{}'", domain, file), cancel);
-    }
-    return {};
-}
-
-Result<void> VirtConnection::restore(const std::string& file, bool paused) {
-    const auto flags = paused ? unsigned{VIR_DOMAIN_SAVE_PAUSED} : 0U;
-    if (::virDomainRestoreFlags(connect_.get(), file.c_str(), nullptr, flags) != 0) {
-        return last_virt_error(fmt::format("Cannot restore '{}'", file));
-    }
-    return {};
-}
-
-Result<std::string> VirtConnection::saved_definition(const std::string& file) {
-    const VirText xml{::virDomainSaveImageGetXMLDesc(
-        connect_.get(), file.c_str(), VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)};
-    if (!xml) {
-        return last_virt_error(fmt::format("Cannot read the saved guest '{}'", file));
-    }
-    return std::string{xml.get()};
 }
 
 } // namespace vfskit::vfsctl

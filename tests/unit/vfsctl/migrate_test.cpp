@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/vfsctl/program_under_test.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace vfskit::vfsctl {
+
+namespace {
+
+using test::FakeHost;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string here = "qemu:///system";
+const std::string there = "qemu+ssh://n2/system";
+
+std::string share_xml(const std::string& binary) {
+    return "<filesystem type='mount'><driver type='virtiofs'/>" + binary +
+           "<source dir='/srv/media'/><target dir='media'/></filesystem>";
+}
+
+std::string domain_xml(const std::string& binary = "") {
+    return "<domain type='kvm'><name>web</name>"
+           "<metadata><v:shares xmlns:v='urn:vfskit:domain:1'>"
+           "<v:share tag='media' dirid='media'/></v:shares></metadata>"
+           "<memory>1024</memory>"
+           "<memoryBacking><access mode='shared'/></memoryBacking><devices>" +
+           share_xml(binary) + "</devices></domain>";
+}
+
+class Migrate : public testing::Test {
+protected:
+    Migrate() {
+        program.add("media", {{"n1", "/srv/media"}, {"n2", "/mnt/media"}});
+        auto& web = source().domains["web"];
+        web.state = {.name = "web",
+                     .uuid = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0",
+                     .is_running = true,
+                     .is_paused = false,
+                     .is_persistent = true,
+                     .has_snapshots = false};
+        web.stored = domain_xml();
+        web.live = domain_xml("<binary path='/usr/libexec/virtiofsd'/>");
+        destination().versions.hostname = "n2";
+    }
+
+    FakeHost& source() { return program.libvirt[here]; }
+    FakeHost& destination() { return program.libvirt[there]; }
+
+    test::ProgramUnderTest program;
+};
+
+TEST_F(Migrate, SendsTheRunningAndTheStoredDefinitionForTheDestination) {
+    ASSERT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::ok) << program.err();
+
+    ASSERT_TRUE(source().migration);
+    EXPECT_THAT(source().migration->destination_xml, HasSubstr("<source dir='/mnt/media'/>"));
+    ASSERT_TRUE(source().migration->persistent_xml);
+    EXPECT_THAT(*source().migration->persistent_xml, HasSubstr("<source dir='/mnt/media'/>"));
+    EXPECT_THAT(program.out(), HasSubstr("media: source dir /srv/media -> /mnt/media"));
+    EXPECT_THAT(program.out(),
+                HasSubstr("'web' runs on n2: 1.5 s in all, standing still for 30 ms"));
+}
+
+TEST_F(Migrate, LeavesTheDaemonThatLibvirtFoundHereToTheLibvirtThere) {
+    ASSERT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::ok) << program.err();
+
+    EXPECT_THAT(source().migration->destination_xml, Not(HasSubstr("/usr/libexec/virtiofsd")));
+}
+
+TEST_F(Migrate, KeepsTheDaemonThatTheAdministratorHasChosen) {
+    source().domains["web"].stored = domain_xml("<binary path='/usr/libexec/virtiofsd'/>");
+
+    ASSERT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::ok) << program.err();
+
+    EXPECT_THAT(source().migration->destination_xml, HasSubstr("/usr/libexec/virtiofsd"));
+}
+
+TEST_F(Migrate, StoresNothingForATransientMigration) {
+    ASSERT_EQ(program.run({"migrate", "web", "n2", "--transient"}), ExitCode::ok) << program.err();
+
+    EXPECT_EQ(source().migration->persistent_xml, std::nullopt);
+}
+
+TEST_F(Migrate, MovesNothingWhenTriedOnly) {
+    ASSERT_EQ(program.run({"migrate", "web", "n2", "--dry-run"}), ExitCode::ok) << program.err();
+
+    EXPECT_FALSE(source().migration);
+    EXPECT_THAT(program.out(), HasSubstr("/srv/media -> /mnt/media"));
+}
+
+TEST_F(Migrate, RefusesWhenADaemonHasEnded) {
+    source().dead = {"chr-vu-fs0"};
+
+    EXPECT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::refused);
+
+    EXPECT_FALSE(source().migration);
+    EXPECT_THAT(program.err(), HasSubstr("The daemon of chr-vu-fs0 has ended"));
+}
+
+TEST_F(Migrate, RefusesWhatQemuBlocks) {
+    source().blockers = {"Migration is disabled when VirtFS export path '/srv' is mounted"};
+
+    EXPECT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::refused);
+
+    EXPECT_FALSE(source().migration);
+    EXPECT_THAT(program.err(), HasSubstr("VirtFS export path '/srv' is mounted"));
+}
+
+TEST_F(Migrate, RefusesALibvirtThatCannotMigrateVirtiofs) {
+    source().versions.libvirt = 9'000'000;
+
+    EXPECT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("libvirt 9.0.0 here cannot migrate virtiofs"));
+}
+
+TEST_F(Migrate, WarnsOfADestinationThatIsAOneWayDoor) {
+    destination().versions.libvirt = 9'000'000;
+
+    EXPECT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::ok);
+
+    EXPECT_THAT(program.err(), HasSubstr("will not let it go again"));
+}
+
+TEST_F(Migrate, RefusesANodeWithoutAPath) {
+    program.libvirt["qemu+ssh://n3/system"] = {};
+
+    EXPECT_EQ(program.run({"migrate", "web", "n3"}), ExitCode::not_found);
+
+    EXPECT_THAT(program.err(), HasSubstr("vfsctl mapping set media --path n3:PATH"));
+}
+
+TEST_F(Migrate, RefusesADomainThatDoesNotRun) {
+    source().domains["web"].state.is_running = false;
+
+    EXPECT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("'web' does not run"));
+}
+
+TEST_F(Migrate, PrintsOneDocumentALine) {
+    ASSERT_EQ(program.run({"migrate", "web", "n2", "--json"}), ExitCode::ok) << program.err();
+
+    std::istringstream lines{program.out()};
+    std::vector<std::string> events;
+    for (std::string line; std::getline(lines, line);) {
+        events.push_back(nlohmann::json::parse(line).at("event"));
+    }
+    EXPECT_THAT(events, testing::ElementsAre("planned", "progress", "done"));
+}
+
+TEST_F(Migrate, SaysThatACancelledGuestGoesOnHere) {
+    program.interrupted = true;
+
+    EXPECT_EQ(program.run({"migrate", "web", "n2"}), ExitCode::failed);
+
+    EXPECT_THAT(program.err(), HasSubstr("It was cancelled"));
+}
+
+} // namespace
+
+} // namespace vfskit::vfsctl
