@@ -11,8 +11,8 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 namespace vfskit::bench {
@@ -52,20 +52,28 @@ Daemon::~Daemon() {
     ::waitpid(pid_, nullptr, 0);
 }
 
-std::chrono::milliseconds Daemon::cpu_time() const {
-    std::ifstream file{fmt::format("/proc/{}/stat", pid_)};
-    std::string line;
-    std::getline(file, line);
-    std::istringstream fields{line.substr(line.rfind(')') + 1)};
-    constexpr int before_utime = 11;
-    std::string skipped;
-    for (int i = 0; i < before_utime; ++i) {
-        fields >> skipped;
+namespace {
+
+std::chrono::nanoseconds cpu_time_of(pid_t pid) {
+    std::chrono::nanoseconds sum{0};
+    std::error_code gone;
+    const auto tasks = fmt::format("/proc/{}/task", pid);
+    for (const auto& task : std::filesystem::directory_iterator{tasks, gone}) {
+        std::int64_t on_cpu = 0;
+        std::ifstream{task.path() / "schedstat"} >> on_cpu;
+        sum += std::chrono::nanoseconds{on_cpu};
+        std::ifstream children{task.path() / "children"};
+        for (pid_t child = 0; children >> child;) {
+            sum += cpu_time_of(child);
+        }
     }
-    long user = 0;
-    long system = 0;
-    fields >> user >> system;
-    return std::chrono::milliseconds{(user + system) * 1000 / ::sysconf(_SC_CLK_TCK)};
+    return sum;
+}
+
+} // namespace
+
+std::chrono::nanoseconds Daemon::cpu_time() const {
+    return cpu_time_of(pid_);
 }
 
 namespace {

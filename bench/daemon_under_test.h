@@ -23,8 +23,8 @@ public:
     ~Daemon();
 
     [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
-    /// What all its threads have used so far, in steps of 10 ms.
-    [[nodiscard]] std::chrono::milliseconds cpu_time() const;
+    /// How long its threads, and those of the processes it made (a sandbox is one), were on a CPU.
+    [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
 
 private:
     std::string socket_path_;

@@ -9,8 +9,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 
 namespace {
@@ -50,19 +52,35 @@ std::string human(double rate) {
                          : fmt::format("{:.0f} /s", rate);
 }
 
+std::chrono::nanoseconds thread_cpu_time() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
+struct Measured {
+    double rate = 0;             ///< operations per second
+    double cpu_microseconds = 0; ///< the daemon's, per operation
+};
+
 // A daemon for each measurement: what one workload left in its tables does not burden the next.
-double measure(const Options& options,
-               const Subject& subject,
-               const std::string& program,
-               const std::vector<std::string>& args) {
+Measured measure(const Options& options,
+                 const Subject& subject,
+                 const std::string& program,
+                 const std::vector<std::string>& args) {
     if (program.empty()) {
-        return 0;
+        return {};
     }
     const Daemon daemon{program, args, options.dir + ".sock", options.dir};
     FuseGuest guest{daemon.socket_path(), options.guest};
     const Workload workload = subject.make(guest);
     static_cast<void>(guest.run(workload, options.seconds / 10)); // warm
-    return guest.run(workload, options.seconds);
+    const auto cpu_before = daemon.cpu_time();
+    Measured measured;
+    measured.rate = guest.run(workload, options.seconds);
+    const std::chrono::duration<double, std::micro> cpu = daemon.cpu_time() - cpu_before;
+    measured.cpu_microseconds = cpu.count() / (measured.rate * options.seconds);
+    return measured;
 }
 
 bool is_wanted(const Options& options, const Subject& subject) {
@@ -75,27 +93,38 @@ void run(const Options& options) {
     print_machine(options);
     const Tree tree{options.dir};
     make_tree(tree);
-    fmt::print("{:<22} {:>12} {:>12} {:>12} {:>10} {:>10}\n",
+    fmt::print("{:<22} {:>11} {:>11} {:>11} {:>9} {:>10} {:>27} {:>8}\n",
                "workload",
                "floor",
                "ours",
                "peer",
                "ours/peer",
-               "ours/floor");
+               "ours/floor",
+               "CPU us, floor / ours / peer",
+               "less CPU");
     for (const Subject& subject : make_subjects(tree)) {
         if (!is_wanted(options, subject)) {
             continue;
         }
+        const auto floor_cpu_before = thread_cpu_time();
         const double floor = run_floor(subject, options.seconds / 4);
-        const double ours = measure(options, subject, options.ours, options.ours_args);
-        const double peer = measure(options, subject, options.peer, options.peer_args);
-        fmt::print("{:<22} {:>12} {:>12} {:>12} {:>10} {:>10.2f}\n",
-                   subject.name,
-                   human(floor),
-                   human(ours),
-                   peer > 0 ? human(peer) : "-",
-                   peer > 0 ? fmt::format("{:.2f}", ours / peer) : "-",
-                   ours / floor);
+        const std::chrono::duration<double, std::micro> floor_cpu =
+            thread_cpu_time() - floor_cpu_before;
+        const auto ours = measure(options, subject, options.ours, options.ours_args);
+        const auto peer = measure(options, subject, options.peer, options.peer_args);
+        const bool has_peer = peer.rate > 0;
+        fmt::print(
+            "{:<22} {:>11} {:>11} {:>11} {:>9} {:>10.2f} {:>8.2f} / {:>6.2f} / {:>6} {:>8}\n",
+            subject.name,
+            human(floor),
+            human(ours.rate),
+            has_peer ? human(peer.rate) : "-",
+            has_peer ? fmt::format("{:.2f}", ours.rate / peer.rate) : "-",
+            ours.rate / floor,
+            floor_cpu.count() / (floor * options.seconds / 4),
+            ours.cpu_microseconds,
+            has_peer ? fmt::format("{:.2f}", peer.cpu_microseconds) : "-",
+            has_peer ? fmt::format("{:.2f}", peer.cpu_microseconds / ours.cpu_microseconds) : "-");
         std::fflush(stdout);
     }
 }
