@@ -118,8 +118,8 @@ Outcome<bool> PassthroughFs::add_entry(const InodeRef& directory,
     if (!is_entry_name(entry.name)) {
         return out.add_without_lookup(entry);
     }
-    const auto guess =
-        inodes_->is_probably_known(*directory, HostIno{entry.ino}) ? Guess::known : Guess::unknown;
+    const bool is_known = inodes_->is_probably_at({directory->id, entry.name}, HostIno{entry.ino});
+    const auto guess = is_known ? Guess::known : Guess::unknown;
     const auto looked_up = look_up(directory, directory_fd, entry.name.data(), guess);
     if (!looked_up) {
         // Removed meanwhile, or unreadable, or no descriptor left: the guest asks by itself if it

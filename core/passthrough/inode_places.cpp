@@ -44,6 +44,16 @@ InodeRef InodeStore::find_by_place(const FilePlace& place) {
     return {*this, *inode};
 }
 
+bool InodeStore::is_probably_at(const FilePlace& place, HostIno ino) {
+    const auto hash = ByNameTraits::hash(place.parent, place.name);
+    auto& shard = names_->shard(hash);
+    const std::lock_guard lock{shard.mutex};
+    return shard.find(hash, [&](const Inode& known) {
+        return known.identity.ino == ino && known.state.fd() >= 0 && known.parent == place.parent &&
+               known.name_view() == place.name;
+    }) != nullptr;
+}
+
 void InodeStore::hold(const InodeRef& inode) {
     // With a handle, a file without a name lives as long as the guest has it open, and that is a
     // descriptor of its own; a directory may be somebody's working directory without being open.

@@ -143,7 +143,7 @@ InodeRef InodeStore::find(NodeId id) {
     return {*this, *inode};
 }
 
-void InodeStore::forget(NodeId id, std::uint64_t count) {
+bool InodeStore::forget(NodeId id, std::uint64_t count) {
     const auto hash = ByIdTraits::hash(id);
     auto& shard = ids_->shard(hash);
     Inode* gone = nullptr;
@@ -151,7 +151,7 @@ void InodeStore::forget(NodeId id, std::uint64_t count) {
         const std::lock_guard lock{shard.mutex};
         auto* inode = shard.find(hash, [id](const Inode& known) { return known.id == id; });
         if (inode == nullptr || inode->is_permanent) {
-            return;
+            return false;
         }
         auto references = inode->lookup_count.load();
         while (!inode->lookup_count.compare_exchange_weak(
@@ -165,6 +165,7 @@ void InodeStore::forget(NodeId id, std::uint64_t count) {
     if (gone != nullptr) {
         unlink_record(*gone);
     }
+    return gone != nullptr;
 }
 
 /// False for a record that has just been forgotten: that cannot be taken back, its id is gone.
@@ -199,17 +200,6 @@ InodeRef InodeStore::reference_open(const struct statx& status, const FilePlace&
         return known.identity == identity && known.state.fd() >= 0 && take_reference(known);
     });
     return inode == nullptr ? InodeRef{} : reference_locked(*inode, status.stx_nlink, place);
-}
-
-bool InodeStore::is_probably_known(const Inode& parent, HostIno ino) {
-    auto identity = parent.identity;
-    identity.ino = ino;
-    const auto hash = ByIdentityTraits::hash(identity);
-    auto& shard = identities_->shard(hash);
-    const std::lock_guard lock{shard.mutex};
-    return shard.find(hash, [&identity](const Inode& known) {
-        return known.identity.has_same_number(identity) && known.state.fd() >= 0;
-    }) != nullptr;
 }
 
 int InodeStore::find_handle(int fd, const struct statx& status, HostFileHandle& handle) {

@@ -133,7 +133,8 @@ public:
     /// Opens the file for I/O: the descriptor or a negated errno. EBADF for what is neither a
     /// regular file nor a directory: opening a FIFO or a device would block or act.
     [[nodiscard]] int reopen(const InodeRef& inode, int flags);
-    void forget(NodeId id, std::uint64_t count);
+    /// True when that was its last reference: the record is gone.
+    bool forget(NodeId id, std::uint64_t count);
 
     // LOOKUP: one more reference of the guest.
     /// The record whose descriptor is open on the file that `status` describes, so that its number
@@ -145,9 +146,9 @@ public:
     /// The same for a borrowed descriptor that is open for I/O.
     fuse::Outcome<InodeRef>
     reference_io(int fd, const struct statx& status, const FilePlace& place);
-    /// Whether a file of this number on the same mount as `parent` is known. May be wrong; saves a
-    /// system call when right.
-    [[nodiscard]] bool is_probably_known(const Inode& parent, HostIno ino);
+    /// Whether LOOKUP of that entry will find a record with its descriptor open. May be wrong;
+    /// saves a system call when right.
+    [[nodiscard]] bool is_probably_at(const FilePlace& place, HostIno ino);
 
     // Places.
     /// The record that was last found there.

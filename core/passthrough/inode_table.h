@@ -15,11 +15,14 @@ struct ByIdTraits {
     static std::uint64_t hash(const Inode& inode) { return hash(inode.id); }
 };
 
+/// With the birth: a filesystem gives the numbers of removed files away again at once, and a guest
+/// that creates and removes files all day may be late to forget the records of that number.
 struct ByIdentityTraits {
     static std::uint64_t hash(const HostIdentity& identity) {
-        return mix(static_cast<std::uint64_t>(identity.ino) ^
-                   (std::uint64_t{identity.device} << 32U) ^
-                   (static_cast<std::uint64_t>(identity.mount) << 48U));
+        return mix(mix(static_cast<std::uint64_t>(identity.ino) ^
+                       (std::uint64_t{identity.device} << 32U)) ^
+                   (std::uint64_t{identity.birth} << 32U) ^
+                   static_cast<std::uint64_t>(identity.mount));
     }
     static std::uint64_t hash(const Inode& inode) { return hash(inode.identity); }
 };

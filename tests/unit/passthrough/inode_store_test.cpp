@@ -273,5 +273,15 @@ TEST_F(ShareTest, MandatoryHandlesAreRefusedWhereTheyDoNotWork) {
     EXPECT_FALSE(fs.error().remedy().empty());
 }
 
+// A guest that is late to forget removed files has thousands of records of one number.
+TEST(ByIdentityTraits, TellFilesOfAReusedNumberApart) {
+    HostIdentity first;
+    first.ino = HostIno{12};
+    first.birth = 1;
+    HostIdentity second = first;
+    second.birth = 3;
+    EXPECT_NE(ByIdentityTraits::hash(first), ByIdentityTraits::hash(second));
+}
+
 } // namespace
 } // namespace vfskit::passthrough
