@@ -42,6 +42,43 @@ Outcome<void> PassthroughFs::drop_file_capability(int fd, mode_t type) {
     return {};
 }
 
+/// A descriptor that only reads may stay open behind the guest's back; one that writes keeps
+/// programs from being executed and filesystems from being remounted read-only.
+bool PassthroughFs::may_stay_open(int host_flags) {
+    return (host_flags & ~(O_LARGEFILE | O_NONBLOCK | O_NOATIME | O_DIRECT)) == O_RDONLY;
+}
+
+/// flock(2) belongs to the open file: only close(2) frees it for sure. On a remote filesystem
+/// open(2) is what makes other clients' changes seen.
+bool PassthroughFs::keep_idle(Handle& handle) {
+    const int flags = host_open_flags(handle.guest_flags, open_rules());
+    if (!S_ISREG(handle.type) || handle.is_remote || handle.has_flock || !may_stay_open(flags)) {
+        return false;
+    }
+    if (idle_.put(handle.node, flags, std::move(handle.fd))) {
+        inodes_->release_handle_fd();
+    }
+    return true;
+}
+
+void PassthroughFs::drop_idle(NodeId node) {
+    for (auto count = idle_.drop(node); count > 0; --count) {
+        inodes_->release_handle_fd();
+    }
+}
+
+/// Files that the guest has closed make room for those that it opens.
+bool PassthroughFs::reserve_handle_fd() {
+    if (inodes_->reserve_handle_fd()) {
+        return true;
+    }
+    const auto idle = idle_.clear();
+    for (auto count = idle; count > 0; --count) {
+        inodes_->release_handle_fd();
+    }
+    return idle > 0 && inodes_->reserve_handle_fd();
+}
+
 Outcome<HandleId> PassthroughFs::open_handle(const InodeRef& inode,
                                              std::uint32_t guest_flags,
                                              int host_flags,
@@ -52,7 +89,12 @@ Outcome<HandleId> PassthroughFs::open_handle(const InodeRef& inode,
             return Errno{error};
         }
     }
-    if (!inodes_->reserve_handle_fd()) {
+    if (may_stay_open(host_flags)) {
+        if (auto fd = idle_.take(inode->id, host_flags)) {
+            return handles_.add({inode->id, std::move(fd), guest_flags, inode->type, false});
+        }
+    }
+    if (!reserve_handle_fd()) {
         return Errno{ENFILE};
     }
     const int opened = inodes_->reopen(inode, host_flags);
@@ -84,7 +126,7 @@ Outcome<Opened> PassthroughFs::open(Context& /*ctx*/, NodeId node, const fuse::O
 
 Outcome<void> PassthroughFs::restore_handle(HandleId id, NodeId node, std::uint32_t guest_flags) {
     VFSKIT_TRY_ASSIGN(const auto inode, get(node));
-    if (!inodes_->reserve_handle_fd()) {
+    if (!reserve_handle_fd()) {
         return Errno{ENFILE};
     }
     const int type_flag = S_ISDIR(inode->type) ? O_DIRECTORY : 0;

@@ -52,7 +52,7 @@ std::unique_ptr<Handle> HandleStore::take_spare(std::uint64_t hash) {
 
 void HandleStore::recycle(Handle& handle) {
     std::unique_ptr<Handle> owned{&handle};
-    if (handle.fd) {
+    if (handle.fd && !take_over_(handle)) {
         handle.fd.reset();
         on_closed_();
     }

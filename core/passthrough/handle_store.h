@@ -83,8 +83,12 @@ private:
 class HandleStore {
 public:
     /// `on_closed` is called once per handle whose descriptor has been closed (the budget's count).
-    /// Handles without one do not count.
-    explicit HandleStore(std::function<void()> on_closed) : on_closed_{std::move(on_closed)} {}
+    /// Handles without one do not count. `take_over` may take the descriptor of a handle that is
+    /// about to be closed, and the count with it: true.
+    explicit HandleStore(
+        std::function<void()> on_closed,
+        std::function<bool(Handle&)> take_over = [](Handle&) { return false; })
+        : on_closed_{std::move(on_closed)}, take_over_{std::move(take_over)} {}
     ~HandleStore();
     HandleStore(const HandleStore&) = delete;
     HandleStore& operator=(const HandleStore&) = delete;
@@ -131,6 +135,7 @@ private:
     void recycle(Handle& handle);
 
     std::function<void()> on_closed_;
+    std::function<bool(Handle&)> take_over_;
     Table table_;
     std::array<Spares, Table::shard_count> spares_;
     std::atomic<std::uint64_t> next_id_{0};

@@ -244,7 +244,7 @@ PassthroughFs::create(Context& ctx, NodeId parent_id, Name name, const fuse::Cre
     if (!parent_fd.is_valid()) {
         return parent_fd.error();
     }
-    if (!inodes_->reserve_handle_fd()) {
+    if (!reserve_handle_fd()) {
         return Errno{ENFILE};
     }
     // O_TRUNC means nothing for a file that is new.
@@ -272,7 +272,7 @@ PassthroughFs::tmpfile(Context& ctx, NodeId parent_id, const fuse::CreateArgs& a
     if (!parent_fd.is_valid()) {
         return parent_fd.error();
     }
-    if (!inodes_->reserve_handle_fd()) {
+    if (!reserve_handle_fd()) {
         return Errno{ENFILE};
     }
     // O_EXCL stays: it says that the file will never get a name.
@@ -329,6 +329,7 @@ Outcome<void> PassthroughFs::remove_name(NodeId parent_id, Name name, int flags)
     }
     VFSKIT_TRY(outcome_of(::unlinkat(parent_fd.get(), name.c_str(), flags)));
     if (victim) {
+        drop_idle(victim->id);
         inodes_->leave_place(victim, place);
     }
     return {};
@@ -371,6 +372,7 @@ Outcome<void> PassthroughFs::rename(Context& /*ctx*/,
     if (target && (flags & RENAME_EXCHANGE) != 0) {
         inodes_->move_place(target, to, from);
     } else if (target) {
+        drop_idle(target->id);
         inodes_->leave_place(target, to);
     }
     if (source) {

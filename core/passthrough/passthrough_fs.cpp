@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace vfskit::passthrough {
@@ -24,6 +25,11 @@ std::optional<XattrName> find_mapped_capability(const std::optional<XattrMap>& m
     }
     return name;
 }
+
+// Enough for the files that a busy guest opens again and again, and for every request in flight of
+// one of them.
+constexpr std::size_t most_idle_files = 512;
+constexpr std::size_t idle_share_of_budget = 16;
 
 // f_type of linux/magic.h and of the filesystems that do not list theirs there.
 constexpr std::array<std::uint32_t, 10> remote_magics{
@@ -78,7 +84,10 @@ PassthroughFs::PassthroughFs(UniqueFd proc_self_fd,
     : proc_self_fd_{std::move(proc_self_fd)}, options_{std::move(options)},
       xattrs_{proc_self_fd_.get()}, credentials_{Identity::of_this_thread()},
       mapped_capability_{find_mapped_capability(options_.xattr_map)}, inodes_{std::move(inodes)},
-      handles_{[this] { inodes_->release_handle_fd(); }}, locks_{*inodes_, handles_} {}
+      idle_{std::min(most_idle_files, options_.fd_limit / idle_share_of_budget)},
+      handles_{[this] { inodes_->release_handle_fd(); },
+               [this](Handle& handle) { return keep_idle(handle); }},
+      locks_{*inodes_, handles_} {}
 
 PassthroughFs::~PassthroughFs() = default;
 
@@ -93,6 +102,9 @@ void PassthroughFs::init(const fuse::NegotiatedState& negotiated) {
 void PassthroughFs::destroy() {
     locks_.clear();
     handles_.clear();
+    for (auto count = idle_.clear(); count > 0; --count) {
+        inodes_->release_handle_fd();
+    }
     inodes_->clear();
     inodes_->set_root_lookup_count(2);
 }
@@ -202,7 +214,9 @@ Outcome<Attr> PassthroughFs::stat_node(const InodeRef& inode) {
 }
 
 void PassthroughFs::forget(fuse::Context& /*ctx*/, NodeId node, std::uint64_t count) {
-    inodes_->forget(node, count);
+    if (inodes_->forget(node, count)) {
+        drop_idle(node);
+    }
 }
 
 } // namespace vfskit::passthrough

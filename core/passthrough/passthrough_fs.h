@@ -8,6 +8,7 @@
 #include "core/passthrough/file_locks.h"
 #include "core/passthrough/handle_store.h"
 #include "core/passthrough/id_map.h"
+#include "core/passthrough/idle_files.h"
 #include "core/passthrough/inode_store.h"
 #include "core/passthrough/xattr_map.h"
 
@@ -216,6 +217,10 @@ private:
                                                const fuse::CreateArgs& args);
 
     // file_ops.cpp
+    [[nodiscard]] static bool may_stay_open(int host_flags);
+    bool keep_idle(Handle& handle);
+    void drop_idle(NodeId node);
+    [[nodiscard]] bool reserve_handle_fd();
     fuse::Outcome<HandleId> open_handle(const InodeRef& inode,
                                         std::uint32_t guest_flags,
                                         int host_flags,
@@ -252,6 +257,8 @@ private:
     /// not know that it must go when the file changes, so we remove it.
     std::optional<XattrName> mapped_capability_;
     std::unique_ptr<InodeStore> inodes_;
+    /// Each counts as a handle in the budget.
+    IdleFiles idle_;
     HandleStore handles_;
     FileLocks locks_;
     RemoteFilesystems remote_;
