@@ -48,6 +48,9 @@ public:
     virtual void device_reset() {}
     /// LOG_ALL was set: a migration away from here begins. Requests go on.
     virtual void migration_started() {}
+    /// A ring is about to be processed: the guest runs here, for the first time or again. Called
+    /// for every ring that is started.
+    virtual void ring_started() {}
     /// LOG_ALL was cleared without the device having gone: the migration ended or was cancelled.
     virtual void migration_stopped() {}
 };

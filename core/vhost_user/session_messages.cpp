@@ -421,6 +421,7 @@ Result<Reply> BackendSession::Impl::get_vring_base(Message& message) {
 Result<Reply> BackendSession::Impl::set_vring_kick(Message& message) {
     VFSKIT_TRY_ASSIGN(auto wire, vring_fd(message));
     VFSKIT_TRY_ASSIGN(Vring * vring, find_vring(wire.index));
+    observer_.ring_started();
     VFSKIT_TRY(vring->set_kick(std::move(wire.fd), shared()));
     return Reply{};
 }

@@ -108,10 +108,12 @@ private:
 class FakeObserver : public SessionObserver {
 public:
     void device_reset() override { ++resets; }
+    void ring_started() override { ++rings_started; }
     void migration_started() override { ++migrations_started; }
     void migration_stopped() override { ++migrations_stopped; }
 
     std::atomic<int> resets{0};
+    std::atomic<int> rings_started{0};
     std::atomic<int> migrations_started{0};
     std::atomic<int> migrations_stopped{0};
 };

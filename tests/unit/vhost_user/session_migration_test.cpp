@@ -167,6 +167,17 @@ TEST_F(SessionMigration, StopsMarkingWhenLogAllIsCleared) {
     EXPECT_TRUE(take_dirty().empty());
 }
 
+TEST_F(SessionMigration, TellsWhenTheGuestRunsHereAgain) {
+    start_device(2);
+    settle();
+    const int before = observer.rings_started;
+    EXPECT_GT(before, 0);
+    const auto base = frontend->stop_queue(1);
+    frontend->start_queue(1, *queues[1], base);
+    settle();
+    EXPECT_EQ(observer.rings_started, before + 1);
+}
+
 TEST_F(SessionMigration, TellsOfAMigrationOnce) {
     start_device(2);
     start_logging();
