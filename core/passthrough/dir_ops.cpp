@@ -142,6 +142,11 @@ Outcome<void> PassthroughFs::readdir(
     }
     const std::span<std::byte> buffer{static_cast<PassthroughWorker&>(ctx.worker).buffer};
     const std::lock_guard lock{handle->directory_mutex};
+    std::optional<InodeFd> own_fd;
+    if (handle->is_foreign) {
+        own_fd.emplace(inodes_->fd_of(directory));
+    }
+    const int lookup_fd = own_fd ? own_fd->get() : handle->fd.get();
     const auto wanted = static_cast<off_t>(offset);
     VFSKIT_TRY_ASSIGN(bool skips, seek_directory(*handle, wanted));
     bool is_full = false;
@@ -165,7 +170,7 @@ Outcome<void> PassthroughFs::readdir(
             if (is_parent_of_share) {
                 entry.ino = static_cast<std::uint64_t>(directory->identity.ino); // as of any root
             }
-            VFSKIT_TRY_ASSIGN(const bool added, add_entry(directory, handle->fd.get(), entry, out));
+            VFSKIT_TRY_ASSIGN(const bool added, add_entry(directory, lookup_fd, entry, out));
             is_full = !added;
         }
         // When something did not fit the descriptor is behind it: the next call must seek.

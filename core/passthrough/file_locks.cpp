@@ -355,6 +355,43 @@ void FileLocks::clear() {
     }
 }
 
+UniqueFd FileLocks::duplicate(NodeId node, LockOwner owner) {
+    const std::lock_guard lock{mutex_};
+    const auto known = owners_.find({node, owner});
+    return UniqueFd{known == owners_.end() ? -1
+                                           : ::fcntl(known->second.fd.get(), F_DUPFD_CLOEXEC, 0)};
+}
+
+Outcome<void>
+FileLocks::adopt(NodeId node, LockOwner owner, UniqueFd fd, const std::vector<LockRange>& ranges) {
+    const auto inode = inodes_.find(node);
+    struct statx status {};
+    if (!inode || stat_fd(fd.get(), status) != 0 ||
+        HostIdentity::of(status).ino != inode->identity.ino ||
+        HostIdentity::of(status).device != inode->identity.device) {
+        return Errno{ESTALE};
+    }
+    const std::lock_guard lock{mutex_};
+    if (owners_.count({node, owner}) != 0) {
+        return Errno{EEXIST};
+    }
+    Owner adopted;
+    for (const auto& range : ranges) {
+        auto wanted = host_lock(range);
+        if (::fcntl(fd.get(), F_OFD_SETLK, &wanted) != 0) {
+            return conflict_errno(errno);
+        }
+        adopted.held.set(range);
+    }
+    if (!inodes_.reserve_handle_fd()) {
+        return Errno{ENOLCK};
+    }
+    adopted.fd = std::move(fd);
+    owners_.emplace(Key{node, owner}, std::move(adopted));
+    owners_count_.fetch_add(1);
+    return {};
+}
+
 void FileLocks::for_each(const Visit& visit) {
     const std::lock_guard lock{mutex_};
     for (const auto& [key, owner] : owners_) {

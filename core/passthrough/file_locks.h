@@ -72,8 +72,17 @@ public:
     [[nodiscard]] bool has_posix_locks() const { return owners_count_.load() != 0; }
     /// close(2) in the guest: POSIX drops all locks of that owner on the file.
     void release_owner(NodeId node, LockOwner owner);
-    /// Everything, waiting or held.
+    /// Everything, waiting or held. Locks that another daemon has a descriptor of stay.
     void clear();
+
+    // Fd passing.
+    /// A duplicate of the description that carries an owner's locks; empty where there is none.
+    [[nodiscard]] UniqueFd duplicate(NodeId node, LockOwner owner);
+    /// Takes over such a description with what it holds. Each range is asked for once more, which
+    /// an owner is granted at once; EAGAIN: it is not the owner. ESTALE: the descriptor is not
+    /// open on that inode. EEXIST: the owner is known here. ENOLCK: no descriptor left.
+    fuse::Outcome<void>
+    adopt(NodeId node, LockOwner owner, UniqueFd fd, const std::vector<LockRange>& ranges);
 
     using Visit = std::function<void(NodeId, LockOwner, const LockRange&)>;
     /// Every POSIX lock held. `visit` must not call back.

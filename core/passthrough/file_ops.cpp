@@ -4,6 +4,7 @@
 #include "core/passthrough/passthrough_fs.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -52,7 +53,8 @@ bool PassthroughFs::may_stay_open(int host_flags) {
 /// open(2) is what makes other clients' changes seen.
 bool PassthroughFs::keep_idle(Handle& handle) {
     const int flags = host_open_flags(handle.guest_flags, open_rules());
-    if (!S_ISREG(handle.type) || handle.is_remote || handle.has_flock || !may_stay_open(flags)) {
+    if (!S_ISREG(handle.type) || handle.is_remote || handle.is_foreign || handle.has_flock ||
+        !may_stay_open(flags)) {
         return false;
     }
     if (idle_.put(handle.node, flags, std::move(handle.fd))) {
@@ -124,14 +126,17 @@ Outcome<Opened> PassthroughFs::open(Context& /*ctx*/, NodeId node, const fuse::O
     return opened;
 }
 
+int PassthroughFs::restored_flags(const Inode& inode, std::uint32_t guest_flags) const {
+    const int type_flag = S_ISDIR(inode.type) ? O_DIRECTORY : 0;
+    return (host_open_flags(guest_flags, open_rules()) & ~O_TRUNC) | type_flag;
+}
+
 Outcome<void> PassthroughFs::restore_handle(HandleId id, NodeId node, std::uint32_t guest_flags) {
     VFSKIT_TRY_ASSIGN(const auto inode, get(node));
     if (!reserve_handle_fd()) {
         return Errno{ENFILE};
     }
-    const int type_flag = S_ISDIR(inode->type) ? O_DIRECTORY : 0;
-    const int flags = (host_open_flags(guest_flags, open_rules()) & ~O_TRUNC) | type_flag;
-    const int opened = inodes_->reopen(inode, flags);
+    const int opened = inodes_->reopen(inode, restored_flags(*inode, guest_flags));
     if (opened < 0) {
         inodes_->release_handle_fd();
         return Errno{-opened};
@@ -146,9 +151,50 @@ Outcome<void> PassthroughFs::restore_handle(HandleId id, NodeId node, std::uint3
     return {};
 }
 
+Outcome<void> PassthroughFs::adopt_handle(
+    HandleId id, NodeId node, std::uint32_t guest_flags, UniqueFd fd, bool has_flock) {
+    VFSKIT_TRY_ASSIGN(const auto inode, get(node));
+    struct statx status;
+    if (const int error = stat_fd(fd.get(), status); error != 0) {
+        return Errno{-error};
+    }
+    const auto identity = HostIdentity::of(status);
+    if (identity.ino != inode->identity.ino || identity.device != inode->identity.device) {
+        return Errno{ESTALE};
+    }
+    // A directory has nothing but its own mount to lose, and it is listed through that.
+    if (S_ISDIR(inode->type) && !has_flock && restore_handle(id, node, guest_flags)) {
+        return {};
+    }
+    constexpr int lasting = O_ACCMODE | O_DIRECT | O_NOATIME | O_APPEND | O_SYNC | O_PATH;
+    const int wanted = restored_flags(*inode, guest_flags);
+    const int present = ::fcntl(fd.get(), F_GETFL);
+    if (present < 0 || ((present ^ wanted) & lasting) != 0) {
+        if (has_flock) {
+            return Errno{EBUSY};
+        }
+        fd.reset(
+            ::openat(proc_self_fd_.get(), FdName{fd.get()}.c_str(), wanted | O_CLOEXEC | O_NOCTTY));
+        if (!fd) {
+            return fuse::last_errno();
+        }
+    }
+    if (!reserve_handle_fd()) {
+        return Errno{ENFILE};
+    }
+    const bool remote = remote_.is_remote(fd.get(), inode->identity.device);
+    if (!handles_.restore(
+            id, {node, std::move(fd), guest_flags, inode->type, remote, true, has_flock})) {
+        inodes_->release_handle_fd();
+        return Errno{EEXIST};
+    }
+    handles_.raise_next_id(HandleId{static_cast<std::uint64_t>(id) + 1});
+    return {};
+}
+
 Outcome<void>
 PassthroughFs::restore_lost_handle(HandleId id, NodeId node, std::uint32_t guest_flags) {
-    if (!handles_.restore(id, {node, UniqueFd{}, guest_flags, 0, false})) {
+    if (!handles_.restore(id, {node, UniqueFd{}, guest_flags})) {
         return Errno{EEXIST};
     }
     handles_.raise_next_id(HandleId{static_cast<std::uint64_t>(id) + 1});
@@ -175,6 +221,10 @@ Outcome<void> PassthroughFs::flush(Context& /*ctx*/, NodeId node, HandleId id, L
 Outcome<void> PassthroughFs::close_handle(const fuse::ReleaseArgs& args) {
     const auto node = [&] {
         const auto handle = handles_.find(args.handle);
+        if (handle && handle->fd && handle->has_flock) {
+            // Not left to close(2): another daemon may hold the same description (fd passing).
+            (void)::flock(handle->fd.get(), LOCK_UN);
+        }
         return handle ? handle->node : NodeId{};
     }();
     if (!handles_.remove(args.handle)) {

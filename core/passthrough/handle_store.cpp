@@ -80,8 +80,9 @@ bool HandleStore::restore(HandleId id, Opening opening) {
     handle->guest_flags = opening.guest_flags;
     handle->type = opening.type;
     handle->is_remote = opening.is_remote;
-    handle->directory_offset = 0;
-    handle->has_flock = false;
+    handle->is_foreign = opening.is_foreign;
+    handle->directory_offset = opening.is_foreign ? Handle::unknown_offset : 0;
+    handle->has_flock = opening.has_flock;
     handle->users = 1; // the table's
     auto& shard = table_.shard(hash);
     const std::lock_guard lock{shard.mutex};

@@ -44,6 +44,9 @@ struct Handle {
     mode_t type = 0; ///< S_IFMT bits
     /// On a filesystem where a short read need not be the end and close(2) may report errors.
     bool is_remote = false;
+    /// The descriptor came from another daemon, and with it from another mount namespace: names
+    /// that were looked up through it would seem to be on another filesystem.
+    bool is_foreign = false;
 
     std::mutex directory_mutex; ///< one listing at a time: getdents64() moves the offset
     static constexpr off_t unknown_offset = std::numeric_limits<off_t>::min();
@@ -99,6 +102,8 @@ public:
         std::uint32_t guest_flags = 0;
         mode_t type = 0;
         bool is_remote = false;
+        bool is_foreign = false; ///< its offset is not known either
+        bool has_flock = false;
     };
     HandleId add(Opening opening);
     /// With an id from a migration; false when it is taken. Without a descriptor it is a handle

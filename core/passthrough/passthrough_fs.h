@@ -170,6 +170,12 @@ public:
     fuse::Outcome<void> restore_handle(HandleId id, NodeId node, std::uint32_t guest_flags);
     /// A handle that answers EIO. EEXIST when its id is taken.
     fuse::Outcome<void> restore_lost_handle(HandleId id, NodeId node, std::uint32_t guest_flags);
+    /// Gives the guest's handle its id back with the descriptor that the source's daemon had for
+    /// it, and so with its locks; where the rules here ask for other flags, the file is opened
+    /// again through that descriptor. ESTALE: it is not open on this inode. EBUSY: other flags, and
+    /// `has_flock`: the lock is not the new descriptor's. EEXIST when the id is taken.
+    fuse::Outcome<void>
+    adopt_handle(HandleId id, NodeId node, std::uint32_t guest_flags, UniqueFd fd, bool has_flock);
     [[nodiscard]] OpenFlagRules open_rules() const;
 
 private:
@@ -221,6 +227,7 @@ private:
     bool keep_idle(Handle& handle);
     void drop_idle(NodeId node);
     [[nodiscard]] bool reserve_handle_fd();
+    [[nodiscard]] int restored_flags(const Inode& inode, std::uint32_t guest_flags) const;
     fuse::Outcome<HandleId> open_handle(const InodeRef& inode,
                                         std::uint32_t guest_flags,
                                         int host_flags,
