@@ -17,6 +17,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace vfskit::virtiofsd {
@@ -47,6 +50,22 @@ Result<void> open_control(const Options& options, Entrance& entrance) {
     return {};
 }
 
+Result<void> open_migration(const Options& options, Entrance& entrance) {
+    if (options.migration_mode != MigrationMode::fd_passing) {
+        return {};
+    }
+    std::string directory;
+    if (options.migration_socket_dir) {
+        directory = *options.migration_socket_dir;
+    } else {
+        VFSKIT_TRY_ASSIGN(
+            directory,
+            default_migration_directory(entrance.is_root, std::getenv("XDG_RUNTIME_DIR")));
+    }
+    VFSKIT_TRY_ASSIGN(entrance.migration, listen_for_migration(directory));
+    return {};
+}
+
 } // namespace
 
 Result<Entrance> open_entrance(const Options& options) {
@@ -55,6 +74,7 @@ Result<Entrance> open_entrance(const Options& options) {
     entrance.is_root = ::geteuid() == 0;
     entrance.host = device_state::read_host_id();
     VFSKIT_TRY(open_control(options, entrance));
+    VFSKIT_TRY(open_migration(options, entrance));
     if (options.socket_path) {
         // The lock comes first: it tells whether the socket that stands there is stale.
         VFSKIT_TRY_ASSIGN(entrance.pid_file, PidFile::create(*options.socket_path + ".pid"));
@@ -91,6 +111,9 @@ std::vector<RuntimeFile*> files_of(Entrance& entrance) {
     if (entrance.control && entrance.control->file) {
         files.push_back(&*entrance.control->file);
     }
+    if (entrance.migration && entrance.migration->listener.file) {
+        files.push_back(&*entrance.migration->listener.file);
+    }
     return files;
 }
 
@@ -105,12 +128,18 @@ Result<ShareRoot> close_the_walls(const Options& options, Entrance& entrance, Lo
         VFSKIT_TRY_ASSIGN(keep, modify_capabilities(std::move(keep), *options.modcaps, handles));
     }
 
-    const SandboxRequest request{
-        options.sandbox, options.shared_dir, options.uid_map, options.gid_map};
+    const SandboxRequest request{options.sandbox,
+                                 options.shared_dir,
+                                 options.uid_map,
+                                 options.gid_map,
+                                 entrance.migration ? entrance.migration->directory : ""};
     const auto give_up_sockets = [&entrance] {
         entrance.listener.fd.reset();
         if (entrance.control) {
             entrance.control->fd.reset();
+        }
+        if (entrance.migration) {
+            entrance.migration->listener.fd.reset();
         }
     };
     VFSKIT_TRY_ASSIGN(auto root, enter_sandbox(request, files_of(entrance), give_up_sockets, log));
@@ -119,7 +148,9 @@ Result<ShareRoot> close_the_walls(const Options& options, Entrance& entrance, Lo
     if (!has_landlock) {
         log.write(LogLevel::debug, "Landlock is not available in this kernel");
     }
-    VFSKIT_TRY(load_seccomp(options.seccomp, options.syslog));
+    VFSKIT_TRY(load_seccomp(options.seccomp,
+                            options.syslog || entrance.migration ? OutgoingSockets::unix_only
+                                                                 : OutgoingSockets::none));
     if (::geteuid() == 0) {
         VFSKIT_TRY(drop_capabilities(keep));
     }
@@ -165,11 +196,21 @@ Result<passthrough::PassthroughOptions> passthrough_options(const Options& optio
     return result;
 }
 
+device_state::SaveMode save_mode(MigrationMode mode) {
+    switch (mode) {
+    case MigrationMode::find_paths:
+        return device_state::SaveMode::find_paths;
+    case MigrationMode::file_handles:
+        return device_state::SaveMode::file_handles;
+    case MigrationMode::fd_passing:
+        return device_state::SaveMode::fd_passing;
+    }
+    return device_state::SaveMode::find_paths;
+}
+
 MigrationOptions migration_options(const Options& options, const device_state::HostId& host) {
     MigrationOptions result;
-    result.save.mode = options.migration_mode == MigrationMode::file_handles
-                           ? device_state::SaveMode::file_handles
-                           : device_state::SaveMode::find_paths;
+    result.save.mode = save_mode(options.migration_mode);
     result.save.verify_handles = options.migration_verify_handles;
     result.save.announce_submounts = options.announce_submounts;
     result.save.host = host;
@@ -205,8 +246,19 @@ Result<int> serve(const Options& options,
                                                        std::move(root.proc_self_fd),
                                                        std::move(fs_options)));
     fuse::Session session{*filesystem, fuse_options(options), log};
-    StateHandler state_handler{
-        session, *filesystem, migration_options(options, entrance.host), log};
+    std::optional<FdPassing> fd_passing;
+    if (entrance.migration) {
+        fd_passing.emplace(std::move(entrance.migration->listener.fd),
+                           entrance.migration->name,
+                           std::move(root.migration_dir),
+                           *filesystem,
+                           log);
+    }
+    StateHandler state_handler{session,
+                               *filesystem,
+                               migration_options(options, entrance.host),
+                               fd_passing ? &*fd_passing : nullptr,
+                               log};
     Server server{options, entrance, session, state_handler, log};
     ControlHandlers handlers{options, entrance.pid, server, session, state_handler, daemon_log};
     std::unique_ptr<control::Server> control_server;

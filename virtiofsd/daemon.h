@@ -6,6 +6,7 @@
 #include "core/base/result.h"
 #include "core/device_state/identity.h"
 #include "virtiofsd/logging.h"
+#include "virtiofsd/migration_socket.h"
 #include "virtiofsd/options.h"
 #include "virtiofsd/runtime_files.h"
 #include "virtiofsd/sandbox.h"
@@ -18,12 +19,13 @@ namespace vfskit::virtiofsd {
 
 /// What others reach the daemon by. Made before the walls close.
 struct Entrance {
-    Listener listener;               ///< front-ends connect here
-    std::optional<PidFile> pid_file; ///< where we made the socket ourselves
-    std::optional<Listener> control; ///< --control-socket
-    pid_t pid = 0;                   ///< as the host sees us; inside a PID namespace we are 1
-    bool is_root = false;            ///< whether the host sees us as root
-    device_state::HostId host;       ///< which host that is
+    Listener listener;                        ///< front-ends connect here
+    std::optional<PidFile> pid_file;          ///< where we made the socket ourselves
+    std::optional<Listener> control;          ///< --control-socket
+    std::optional<MigrationSocket> migration; ///< --migration-mode=fd-passing
+    pid_t pid = 0;             ///< as the host sees us; inside a PID namespace we are 1
+    bool is_root = false;      ///< whether the host sees us as root
+    device_state::HostId host; ///< which host that is
 };
 
 /// The shared directory must exist, as a directory or a regular file. ENOENT, ENOTDIR, EACCES.

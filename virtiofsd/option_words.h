@@ -72,8 +72,10 @@ inline constexpr std::array<Word<Negotiation>, 3> negotiation_words{
     {{"never", Negotiation::never},
      {"auto", Negotiation::automatic},
      {"always", Negotiation::always}}};
-inline constexpr std::array<Word<MigrationMode>, 2> migration_mode_words{
-    {{"find-paths", MigrationMode::find_paths}, {"file-handles", MigrationMode::file_handles}}};
+inline constexpr std::array<Word<MigrationMode>, 3> migration_mode_words{
+    {{"find-paths", MigrationMode::find_paths},
+     {"file-handles", MigrationMode::file_handles},
+     {"fd-passing", MigrationMode::fd_passing}}};
 inline constexpr std::array<Word<OnError>, 2> on_error_words{
     {{"abort", OnError::abort}, {"guest-error", OnError::guest_error}}};
 

@@ -230,7 +230,11 @@ Result<void> check_combinations(const Options& options, bool is_root) {
         return Error{EPERM, "sandbox mode 'chroot' can only be used by root"}.with_remedy(
             "Use '--sandbox namespace' (unprivileged) or '--sandbox none'");
     }
-    if (options.migration_mode == MigrationMode::file_handles) {
+    if (options.migration_socket_dir && options.migration_mode != MigrationMode::fd_passing) {
+        return Error{EINVAL,
+                     "--migration-socket-dir can only be used with --migration-mode=fd-passing"};
+    }
+    if (options.migration_mode != MigrationMode::find_paths) {
         if (options.migration_verify_handles || options.migration_confirm_paths) {
             return Error{
                 EINVAL,
@@ -281,11 +285,12 @@ std::string version_text() {
 std::string capabilities_text() {
     // Upstream 1.14's four, by which libvirt and Proxmox decide, and ours, by which vfsctl
     // recognises us.
-    constexpr std::array<std::string_view, 5> features{"migrate-precopy",
+    constexpr std::array<std::string_view, 6> features{"migrate-precopy",
                                                        "posix-acl-negotiation-mode",
                                                        "security-label-negotiation-mode",
                                                        "separate-options",
-                                                       "vfskit-control-socket"};
+                                                       "vfskit-control-socket",
+                                                       "vfskit-fd-passing"};
     std::string json = "{\n  \"type\": \"fs\",\n  \"features\": [\n";
     for (std::size_t i = 0; i < features.size(); ++i) {
         json += fmt::format("    \"{}\"{}\n", features[i], i + 1 < features.size() ? "," : "");

@@ -26,7 +26,7 @@ using InodeFileHandles = passthrough::FileHandleMode;
 using Negotiation = fuse::FeatureMode;
 enum class SandboxMode { namespaces, chroot, none };
 enum class SeccompAction { none, kill, log, trap };
-enum class MigrationMode { find_paths, file_handles };
+enum class MigrationMode { find_paths, file_handles, fd_passing };
 enum class OnError { abort, guest_error };
 
 /// One --uid-map or --gid-map: ids inside the user namespace to ids outside.
@@ -89,6 +89,8 @@ struct Options {
         negative_timeout; ///< seconds that a guest may cache "no such file"
     std::optional<std::uint64_t>
         inode_fd_budget; ///< descriptors held for inodes; absent: from the limit
+    /// Where the daemons of one host find each other for fd passing; absent: the default.
+    std::optional<std::string> migration_socket_dir;
     bool journal = false;
 
     /// Sentences for the log once it is open: deprecated spellings that were used.

@@ -266,10 +266,11 @@ Result<void> mount_proc_self_fd(ShareRoot& share, UniqueFd& proc_self) {
 }
 
 // glibc has these two since 2.36, Debian 12's; the numbers are the same on every architecture.
-int clone_tree(const char* path) {
-    constexpr unsigned clone_recursive =
-        1U /* OPEN_TREE_CLONE */ | O_CLOEXEC | 0x8000U /* AT_RECURSIVE */;
-    return static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path, clone_recursive));
+constexpr unsigned open_tree_clone = 1U | O_CLOEXEC;
+constexpr unsigned at_recursive = 0x8000U;
+
+int clone_tree(const char* path, unsigned more_flags) {
+    return static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path, open_tree_clone | more_flags));
 }
 
 int attach_tree(int tree, const char* path) {
@@ -322,13 +323,32 @@ bool is_directory(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+// A detached mount is a place of its own: what is in it can be reached, and nothing above.
+Result<void> open_migration_dir(const SandboxRequest& request, ShareRoot& share) {
+    if (request.migration_dir.empty()) {
+        return {};
+    }
+    const auto* path = request.migration_dir.c_str();
+    if (request.mode != SandboxMode::none) {
+        share.migration_dir.reset(clone_tree(path, 0));
+    }
+    if (!share.migration_dir && request.mode != SandboxMode::namespaces) {
+        share.migration_dir.reset(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
+    if (!share.migration_dir) {
+        return system_error(fmt::format("Cannot open '{}'", request.migration_dir));
+    }
+    return {};
+}
+
 Result<ShareRoot> enter_mounts(const SandboxRequest& request) {
     ShareRoot share;
     UniqueFd proc_self;
     const bool shares_directory = is_directory(request.shared_dir);
     VFSKIT_TRY(mount_proc_self_fd(share, proc_self));
+    VFSKIT_TRY(open_migration_dir(request, share));
     if (shares_directory) {
-        const UniqueFd tree{clone_tree(request.shared_dir.c_str())};
+        const UniqueFd tree{clone_tree(request.shared_dir.c_str(), at_recursive)};
         if (!tree || attach_tree(tree.get(), request.shared_dir.c_str()) != 0) {
             return system_error(fmt::format("Cannot mount '{}' over itself", request.shared_dir))
                 .with_remedy("The namespace sandbox needs Linux 5.2 and a root that is a mount; "
@@ -359,6 +379,7 @@ Result<void> drop_supplementary_groups() {
 
 Result<ShareRoot> open_outside_namespaces(const SandboxRequest& request) {
     ShareRoot share;
+    VFSKIT_TRY(open_migration_dir(request, share));
     VFSKIT_TRY_ASSIGN(
         share.proc_self_fd,
         open_path(AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY, "'/proc/self/fd'"));

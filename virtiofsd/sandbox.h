@@ -22,6 +22,9 @@ struct ShareRoot {
     UniqueFd mountinfo;    ///< /proc/self/mountinfo, to be read from offset 0 whenever it is needed
     /// What stands in front of the share's own paths in mountinfo; "" where the share is the root.
     std::string mountinfo_prefix;
+    /// The migration socket directory, where one was asked for, as a mount of its own where
+    /// possible: then its ".." leads nowhere.
+    UniqueFd migration_dir;
 };
 
 struct SandboxRequest {
@@ -29,6 +32,7 @@ struct SandboxRequest {
     std::string shared_dir;
     std::vector<NamespaceIdRange> uid_map; ///< empty: our own id, one to one
     std::vector<NamespaceIdRange> gid_map;
+    std::string migration_dir; ///< absolute; empty: none
 };
 
 /// Runs in the process that stays outside, between the fork and its wait for the daemon: it gives

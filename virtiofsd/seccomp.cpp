@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <seccomp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -153,9 +154,6 @@ constexpr std::array allowed{
     std::string_view{"setxattrat"},
 };
 
-// What syslog(3) does when its socket has gone and must be connected again.
-constexpr std::array syslog_calls{std::string_view{"socket"}, std::string_view{"connect"}};
-
 std::uint32_t filter_action(SeccompAction action) {
     switch (action) {
     case SeccompAction::none:
@@ -208,13 +206,24 @@ Result<void> allow(void* filter, std::string_view name) {
     return {};
 }
 
+// connect(2)'s address is out of a filter's sight, so the sockets are what is judged.
+Result<void> allow_unix_sockets(void* filter) {
+    VFSKIT_TRY(allow(filter, "connect"));
+    if (const int failed = ::seccomp_rule_add(
+            filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        failed != 0) {
+        return Error::from_errno(-failed, "Cannot allow the system call 'socket'");
+    }
+    return {};
+}
+
 } // namespace
 
 std::span<const std::string_view> allowed_system_calls() {
     return allowed;
 }
 
-Result<void> load_seccomp(SeccompAction action, bool uses_syslog) {
+Result<void> load_seccomp(SeccompAction action, OutgoingSockets sockets) {
     if (action == SeccompAction::none) {
         return {};
     }
@@ -230,10 +239,8 @@ Result<void> load_seccomp(SeccompAction action, bool uses_syslog) {
     for (const auto name : allowed) {
         VFSKIT_TRY(allow(filter.get(), name));
     }
-    if (uses_syslog) {
-        for (const auto name : syslog_calls) {
-            VFSKIT_TRY(allow(filter.get(), name));
-        }
+    if (sockets == OutgoingSockets::unix_only) {
+        VFSKIT_TRY(allow_unix_sockets(filter.get()));
     }
     if (const int failed = ::seccomp_load(filter.get()); failed != 0) {
         return Error::from_errno(-failed, "Cannot load the seccomp filter")

@@ -13,9 +13,15 @@ namespace vfskit::virtiofsd {
 /// source.
 std::span<const std::string_view> allowed_system_calls();
 
+/// What only some daemons need: to connect a socket. Nothing but UNIX sockets can be made then.
+enum class OutgoingSockets {
+    none,
+    /// syslog(3) after a restart of its daemon; the source of a migration by fd passing.
+    unix_only,
+};
+
 /// Loads the filter for all threads of the process: a call that is not on the list does what
-/// `action` says (none: no filter is loaded). `uses_syslog` adds what syslog(3) needs after a
-/// restart of its daemon.
-Result<void> load_seccomp(SeccompAction action, bool uses_syslog);
+/// `action` says (none: no filter is loaded).
+Result<void> load_seccomp(SeccompAction action, OutgoingSockets sockets);
 
 } // namespace vfskit::virtiofsd

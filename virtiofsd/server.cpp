@@ -106,6 +106,8 @@ Result<void> Server::serve_one(UniqueFd connection) {
     set_current(&backend);
     auto served = backend.serve();
     set_current(nullptr);
+    // The guest may have gone to a daemon that has not fetched what it needs from us yet.
+    state_handler_.front_end_gone(stop_event_.get());
     session_.reset();
     log_.write(LogLevel::info,
                options_.keep_listening ? "Client disconnected"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtiofsd/state_handler.h"
 
+#include "core/device_state/paths.h"
 #include "core/device_state/stream.h"
 #include "core/device_state/transfer.h"
 #include "core/fuse/negotiation.h"
@@ -35,8 +36,23 @@ std::string_view word_of(device_state::SaveMode mode) {
         return "find-paths";
     case device_state::SaveMode::file_handles:
         return "file-handles";
+    case device_state::SaveMode::fd_passing:
+        return "fd-passing";
     }
     return {};
+}
+
+control::Passage passage_of(device_state::SaveMode mode,
+                            const device_state::UnreachableFile& file) {
+    if (file.ino == passthrough::HostIno{}) {
+        return control::Passage::none; // lost already
+    }
+    if (mode == device_state::SaveMode::fd_passing) {
+        return control::Passage::same_host;
+    }
+    return mode == device_state::SaveMode::find_paths && file.has_handle
+               ? control::Passage::same_directory
+               : control::Passage::none;
 }
 
 std::int64_t milliseconds_since(std::chrono::steady_clock::time_point start) {
@@ -50,23 +66,68 @@ std::int64_t milliseconds_since(std::chrono::steady_clock::time_point start) {
 StateHandler::StateHandler(fuse::Session& session,
                            passthrough::PassthroughFs& filesystem,
                            MigrationOptions options,
+                           FdPassing* fd_passing,
                            LogSink& log)
-    : session_{session}, filesystem_{filesystem}, options_{std::move(options)}, log_{log},
-      place_check_{filesystem.inodes()} {}
+    : session_{session}, filesystem_{filesystem}, options_{std::move(options)},
+      fd_passing_{fd_passing}, log_{log}, place_check_{filesystem.inodes()} {}
+
+void StateHandler::withdraw() {
+    if (fd_passing_ != nullptr) {
+        fd_passing_->server().withdraw();
+    }
+}
 
 void StateHandler::device_reset() {
+    withdraw();
     place_check_.cancel();
     session_.reset();
 }
 
+void StateHandler::ring_started() {
+    withdraw();
+}
+
 void StateHandler::migration_started() {
-    if (options_.save.mode == device_state::SaveMode::find_paths && !options_.confirm_paths) {
-        place_check_.start();
+    withdraw();
+    if (options_.save.mode != device_state::SaveMode::file_handles) {
+        place_check_.start([this](const auto& suspects, const auto& cancelled) {
+            tell_of_deleted_files(suspects, cancelled);
+        });
+    }
+}
+
+/// Before the switch-over, so that the operator still has the choice.
+void StateHandler::tell_of_deleted_files(const device_state::Suspects& suspects,
+                                         const std::atomic<bool>& cancelled) {
+    constexpr std::size_t most = 20; // "migration-report" on the control socket has them all
+    auto& inodes = filesystem_.inodes();
+    const auto deleted = device_state::find_deleted(inodes, suspects, cancelled, most);
+    for (const auto id : deleted) {
+        const auto inode = inodes.find(id);
+        const auto path = inode ? device_state::last_known_path(inodes, inode) : std::string{};
+        log_.write(
+            options_.save.mode == device_state::SaveMode::find_paths ? LogLevel::warn
+                                                                     : LogLevel::info,
+            fmt::format("A migration begins while inode {}{} was deleted and is still in use{}",
+                        static_cast<std::uint64_t>(id),
+                        path.empty() ? "" : fmt::format(" (last seen as '{}')", path),
+                        options_.save.mode == device_state::SaveMode::find_paths
+                            ? ": only a destination that serves the same directory can take it over"
+                            : ""));
     }
 }
 
 void StateHandler::migration_stopped() {
+    withdraw();
     place_check_.cancel();
+}
+
+void StateHandler::front_end_gone(int stop_fd) {
+    constexpr std::chrono::seconds moment{10};
+    if (fd_passing_ != nullptr) {
+        fd_passing_->server().wait_until_taken(moment, stop_fd);
+        fd_passing_->server().withdraw();
+    }
 }
 
 StateHandler::HeldLocks StateHandler::count_locks() {
@@ -89,6 +150,7 @@ Result<control::MigrationReport> StateHandler::report() {
     const auto held = count_locks();
     report.posix_locks = held.posix;
     report.flocks = held.flocks;
+    report.locks_move = options_.save.mode == device_state::SaveMode::fd_passing;
     std::unordered_map<std::uint64_t, std::uint64_t> open_handles;
     filesystem_.handles().for_each([&open_handles](const auto& handle) {
         ++open_handles[static_cast<std::uint64_t>(handle.node)];
@@ -105,44 +167,60 @@ Result<control::MigrationReport> StateHandler::report() {
                                     file.path,
                                     file.is_deleted,
                                     open == open_handles.end() ? 0 : open->second,
-                                    control::Passage::none,
+                                    passage_of(options_.save.mode, file),
                                     file.reason});
         }
     }
     return report;
 }
 
-/// Locks on the host belong to this process: they cannot be handed over without a moment in which
-/// somebody else may take them, and a guest that has lost a lock writes over another's data.
+/// Locks on the host belong to open file descriptions of this process. Without passing those there
+/// is a moment between letting go and taking again in which somebody else may have them, and a
+/// guest that has lost a lock writes over another's data.
 Result<void> StateHandler::check_locks() {
+    if (options_.save.mode == device_state::SaveMode::fd_passing) {
+        return {};
+    }
     const auto held = count_locks();
     if (const auto locks = held.posix + held.flocks; locks != 0) {
         return Error{EBUSY, fmt::format("The guest holds {} file locks on this host", locks)}
-            .with_remedy(
-                "Migrate when its programs have let go of them, or serve the share without "
-                "--posix-lock and --flock");
+            .with_remedy("Migrate when its programs have let go of them, within one host with "
+                         "--migration-mode=fd-passing, or serve the share without --posix-lock and "
+                         "--flock");
     }
     return {};
 }
 
 device_state::Suspects StateHandler::find_suspects() {
-    if (options_.save.mode != device_state::SaveMode::find_paths) {
+    if (options_.save.mode == device_state::SaveMode::file_handles) {
         return {};
     }
     // A device that was not running when the migration began never told us that it began.
-    if (auto found = place_check_.take()) {
+    auto found = place_check_.take();
+    if (found && !options_.confirm_paths) {
         return std::move(*found);
     }
     return device_state::find_suspects(filesystem_.inodes(), std::atomic<bool>{false});
 }
 
 Result<void> StateHandler::save(UniqueFd fd, int cancel_fd) {
+    auto sent = send(fd.get(), cancel_fd);
+    if (!sent) {
+        withdraw();
+    }
+    return sent;
+}
+
+Result<void> StateHandler::send(int fd, int cancel_fd) {
     const auto start = std::chrono::steady_clock::now();
     VFSKIT_TRY(check_locks());
-    VFSKIT_TRY_ASSIGN(const auto state,
+    VFSKIT_TRY_ASSIGN(auto state,
                       device_state::save(filesystem_, options_.save, find_suspects(), log_));
+    if (fd_passing_ != nullptr && !state.inodes.empty()) {
+        VFSKIT_TRY_ASSIGN(state.trailer->offer, fd_passing_->server().offer());
+    }
     const auto bytes = device_state::encode(state);
-    VFSKIT_TRY(device_state::write_all(fd.get(), cancel_fd, bytes));
+    VFSKIT_TRY(device_state::write_all(fd, cancel_fd, bytes));
     log_.write(LogLevel::info,
                fmt::format("Sent the state of {} inodes and {} open files in {} bytes, {} ms",
                            state.inodes.size(),
@@ -152,11 +230,18 @@ Result<void> StateHandler::save(UniqueFd fd, int cancel_fd) {
     return {};
 }
 
-Result<void> StateHandler::take_over(std::span<const std::byte> bytes) {
+Result<void> StateHandler::take_over(std::span<const std::byte> bytes, int cancel_fd) {
     const auto start = std::chrono::steady_clock::now();
     VFSKIT_TRY_ASSIGN(const auto state, device_state::decode(bytes));
-    const device_state::LoadOptions options{
-        options_.on_error, offered_by(session_.options()), options_.save.host};
+    device_state::LoadOptions options;
+    options.on_error = options_.on_error;
+    options.offered = offered_by(session_.options());
+    options.host = options_.save.host;
+    if (fd_passing_ != nullptr) {
+        options.connect = [this, cancel_fd](const device_state::DescriptorOffer& offer) {
+            return device_state::connect_to_source(offer, fd_passing_->source_address(cancel_fd));
+        };
+    }
     VFSKIT_TRY_ASSIGN(const auto negotiated, device_state::load(state, filesystem_, options, log_));
     session_.import_state(negotiated);
     log_.write(LogLevel::info,
@@ -173,7 +258,7 @@ Result<void> StateHandler::load(UniqueFd fd, int cancel_fd) {
         device_state::read_to_end(fd.get(), cancel_fd, device_state::max_stream_size));
     // What the session knew belongs to the guest that was here before, in every case.
     session_.reset();
-    auto loaded = take_over(bytes);
+    auto loaded = take_over(bytes, cancel_fd);
     if (!loaded) {
         return std::move(loaded).error().under("Cannot take over the source's state");
     }

@@ -180,6 +180,22 @@ Result<void> prove_same_share(const ShareIdentity& source, const ShareIdentity& 
     return not_same("its filesystem has no identity that other hosts see too");
 }
 
+Result<void> prove_same_host_and_share(const ShareIdentity& source, const ShareIdentity& here) {
+    if (source.boot_id.empty() || source.boot_id != here.boot_id) {
+        return Error{EXDEV,
+                     source.boot_id.empty() || here.boot_id.empty()
+                         ? "Nothing tells whether the source is on this host"
+                         : "The source is on another host, or this one was booted since"}
+            .with_remedy("Use --migration-mode=find-paths or file-handles on the source");
+    }
+    if (source.device != here.device || source.ino != here.ino) {
+        return Error{EXDEV, "The shared directory here is another than the source's"}.with_remedy(
+            "Share the same directory on both ends, or use --migration-mode=find-paths on the "
+            "source");
+    }
+    return {};
+}
+
 Result<void> prove_loaded_below_root(InodeStore& inodes, const std::vector<NodeId>& loaded) {
     std::set<FileNumber> directories{number_of(inodes.find(NodeId::root)->identity)};
     std::set<FileNumber> files;

@@ -35,6 +35,11 @@ Result<ShareIdentity> identify_share(passthrough::InodeStore& inodes, const Host
 /// - Else equal times of birth, which are exact to the nanosecond there.
 Result<void> prove_same_share(const ShareIdentity& source, const ShareIdentity& here);
 
+/// The same where both must be on one running kernel anyway, for open descriptors are to be passed:
+/// host and directory must be the same, which the device number and the inode number tell there.
+/// EXDEV, also where the host cannot be told.
+Result<void> prove_same_host_and_share(const ShareIdentity& source, const ShareIdentity& here);
+
 /// For streams without our trailer: that the files just loaded by handle lie in this share and hang
 /// together from its root. A Linux guest knows a file only together with all directories above it,
 /// so each directory's parent must be the root or among `loaded`; where there are no directories,

@@ -33,6 +33,11 @@ public:
         VFSKIT_TRY(take_off_references());
         VFSKIT_TRY(sort());
         VFSKIT_TRY(check_handles());
+        if (state_.trailer) {
+            VFSKIT_TRY(check_locks(*state_.trailer));
+            VFSKIT_TRY(check_nameless(*state_.trailer));
+            VFSKIT_TRY(check_numbers(*state_.trailer));
+        }
         return std::move(tree_);
     }
 
@@ -184,6 +189,62 @@ private:
                                              "it does not have, or has them twice",
                                              static_cast<std::uint64_t>(flags.id)));
                 }
+            }
+        }
+        return {};
+    }
+
+    Result<void> check_locks(const Trailer& trailer) {
+        if (!trailer.locks.is_empty() && !trailer.offer) {
+            return wrong("The device state has locks and no offer of the descriptors they belong "
+                         "to");
+        }
+        for (const auto& lock : trailer.locks.posix) {
+            if (find(lock.node) == InodeTree::none) {
+                return wrong(
+                    fmt::format("The device state has a lock on inode {}, which it does not have",
+                                static_cast<std::uint64_t>(lock.node)));
+            }
+        }
+        std::unordered_set<std::uint64_t> handles;
+        for (const auto& handle : state_.handles) {
+            handles.insert(static_cast<std::uint64_t>(handle.id));
+        }
+        for (const auto id : trailer.locks.flocks) {
+            if (handles.erase(static_cast<std::uint64_t>(id)) == 0) {
+                return wrong(fmt::format("The device state has a lock of open file {}, which it "
+                                         "does not have, or has it twice",
+                                         static_cast<std::uint64_t>(id)));
+            }
+        }
+        return {};
+    }
+
+    Result<void> check_nameless(const Trailer& trailer) {
+        std::unordered_set<std::uint64_t> seen;
+        for (const auto& file : trailer.nameless) {
+            const auto i = find(file.id);
+            const bool is_nameless =
+                i != InodeTree::none && tree_.nodes[i].parent == InodeTree::none &&
+                std::holds_alternative<InvalidLocation>(state_.inodes[i].location);
+            if (!is_nameless || !seen.insert(static_cast<std::uint64_t>(file.id)).second) {
+                return wrong(fmt::format("The device state has a file handle for inode {}, which "
+                                         "it does not have, or which needs none",
+                                         static_cast<std::uint64_t>(file.id)));
+            }
+        }
+        return {};
+    }
+
+    Result<void> check_numbers(const Trailer& trailer) {
+        std::unordered_set<std::uint64_t> seen;
+        seen.reserve(trailer.numbers.size());
+        for (const auto& number : trailer.numbers) {
+            const auto id = static_cast<std::uint64_t>(number.id);
+            if (find(number.id) == InodeTree::none || !seen.insert(id).second) {
+                return wrong(fmt::format("The device state has a file number for inode {}, which "
+                                         "it does not have, or has it twice",
+                                         id));
             }
         }
         return {};

@@ -33,7 +33,10 @@ struct InodeTree {
     /// - ids are unique and the root's is the root's only;
     /// - every parent is in the stream, no inode is below itself;
     /// - an inode has at least the references that its children hold on it;
-    /// - open files belong to inodes of the stream, flags to open files, places to inodes.
+    /// - open files belong to inodes of the stream, flags to open files, places to inodes;
+    /// - locks belong to inodes and open files of the stream, and come with an offer of
+    /// descriptors;
+    /// - file handles of nameless files and file numbers belong to inodes, once each.
     static Result<InodeTree> make(const State& state);
 };
 

@@ -2,6 +2,8 @@
 #include "core/device_state/load.h"
 
 #include "core/device_state/inode_tree.h"
+#include "core/device_state/negotiated.h"
+#include "core/device_state/passed_files.h"
 #include "core/device_state/paths.h"
 #include "core/passthrough/host_calls.h"
 
@@ -10,9 +12,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace vfskit::device_state {
@@ -23,93 +29,6 @@ using passthrough::InodeStore;
 using passthrough::PassthroughFs;
 
 namespace {
-
-using namespace fuse::wire;
-
-// ---- what was negotiated
-// -------------------------------------------------------------------------
-
-struct Promise {
-    std::uint64_t flag;
-    std::string_view name;
-    std::string_view option;
-};
-
-/// What the guest relies on and we do only if told to.
-constexpr std::array promises{
-    Promise{FUSE_WRITEBACK_CACHE, "writeback caching", "--writeback"},
-    Promise{FUSE_POSIX_ACL, "POSIX ACLs", "--posix-acl"},
-    Promise{FUSE_SECURITY_CTX, "security labels", "--security-label"},
-    Promise{FUSE_POSIX_LOCKS, "fcntl locks on the host", "--posix-lock"},
-    Promise{FUSE_FLOCK_LOCKS, "flock locks on the host", "--flock"},
-};
-
-/// Flags of features that this code knows at all; what a newer daemon negotiated is not among them.
-constexpr std::uint64_t known_flags =
-    FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DONT_MASK |
-    FUSE_FLOCK_LOCKS | FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS |
-    FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_WRITEBACK_CACHE | FUSE_PARALLEL_DIROPS |
-    FUSE_POSIX_ACL | FUSE_MAX_PAGES | FUSE_SUBMOUNTS | FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT |
-    FUSE_INIT_EXT | FUSE_SECURITY_CTX | FUSE_CREATE_SUPP_GROUP | FUSE_DIRECT_IO_ALLOW_MMAP |
-    FUSE_ALLOW_IDMAP;
-
-Error refuse_promise(const Promise& promise) {
-    return Error{
-        ENOTSUP,
-        fmt::format("The source's guest relies on {}, which this daemon does not do", promise.name)}
-        .with_remedy(fmt::format("Start virtiofsd on the destination with {} as on the source",
-                                 promise.option));
-}
-
-Result<NegotiatedState> check(const NegotiatedState& wanted, const NegotiatedState& offered) {
-    for (const auto& promise : promises) {
-        if (wanted.has(promise.flag) && !offered.has(promise.flag)) {
-            return refuse_promise(promise);
-        }
-    }
-    if ((wanted.flags & ~known_flags) != 0) {
-        return Error{ENOTSUP,
-                     fmt::format("The source's guest uses FUSE features that this version does not "
-                                 "know (flags {:#x})",
-                                 wanted.flags & ~known_flags)}
-            .with_remedy("Update virtiofsd on the destination to the source's version");
-    }
-    if (wanted.max_write > offered.max_write || wanted.max_pages > offered.max_pages) {
-        return Error{
-            ENOTSUP,
-            fmt::format(
-                "The source's guest sends requests of up to {} bytes, more than this version takes",
-                wanted.max_write)}
-            .with_remedy("Update virtiofsd on the destination to the source's version");
-    }
-    return wanted;
-}
-
-/// Upstream sends four of its options and nothing else. The rest is what its options make it agree
-/// on with any guest; where they differ from ours, ours count, for mixed clusters give both daemons
-/// the same. Host locks it never does.
-NegotiatedState assume(const SavedOptions& saved, const NegotiatedState& offered) {
-    constexpr std::uint64_t acl_flags = FUSE_DONT_MASK | FUSE_POSIX_ACL | FUSE_SETXATTR_EXT;
-    constexpr std::uint32_t upstream_minor = 38;
-    auto state = offered;
-    state.minor = upstream_minor;
-    state.flags &= ~(FUSE_WRITEBACK_CACHE | acl_flags | FUSE_CREATE_SUPP_GROUP | FUSE_POSIX_LOCKS |
-                     FUSE_FLOCK_LOCKS);
-    state.flags |= saved.writeback ? FUSE_WRITEBACK_CACHE : 0;
-    state.flags |= saved.posix_acl ? acl_flags : 0;
-    state.flags |= saved.supplementary_groups ? FUSE_CREATE_SUPP_GROUP : 0;
-    return state;
-}
-
-Result<NegotiatedState> negotiated_of(const State& state, const NegotiatedState& offered) {
-    if (state.trailer) {
-        return check(state.trailer->negotiated, offered);
-    }
-    if (state.inodes.empty()) {
-        return NegotiatedState{}; // the guest has not mounted
-    }
-    return check(assume(state.options, offered), offered);
-}
 
 // ---- files
 // ---------------------------------------------------------------------------------------
@@ -134,7 +53,9 @@ public:
 
     Result<void> load() {
         VFSKIT_TRY(prove_share());
+        VFSKIT_TRY(take_offer());
         open_mounts();
+        index_nameless();
         for (const auto i : tree_.order) {
             VFSKIT_TRY(load_inode(i));
         }
@@ -144,7 +65,8 @@ public:
         inodes_.raise_next_id(state_.next_inode);
         VFSKIT_TRY(load_handles());
         filesystem_.handles().raise_next_id(state_.next_handle);
-        return {};
+        VFSKIT_TRY(load_locks());
+        return source_ ? source_->finish() : Result<void>{};
     }
 
 private:
@@ -160,6 +82,108 @@ private:
         }
         VFSKIT_TRY_ASSIGN(const auto here, identify_share(inodes_, options_.host));
         return prove_same_share(state_.trailer->identity, here);
+    }
+
+    // ---- what the source passes
+    Result<void> take_offer() {
+        if (!state_.trailer || !state_.trailer->offer) {
+            return {};
+        }
+        auto taken = connect();
+        if (taken) {
+            return {};
+        }
+        const bool has_locks = !state_.trailer->locks.is_empty();
+        if (options_.on_error == OnError::abort || has_locks || taken.error().code() == ECANCELED) {
+            return std::move(taken).error().under(
+                has_locks ? "The open descriptors and locks of the source cannot be had"
+                          : "The open descriptors of the source cannot be had");
+        }
+        log_.write(LogLevel::warn,
+                   fmt::format("The open descriptors of the source cannot be had, so its files are "
+                               "opened by their paths: {}",
+                               taken.error().describe()));
+        return {};
+    }
+
+    Result<void> connect() {
+        VFSKIT_TRY_ASSIGN(const auto here, identify_share(inodes_, options_.host));
+        VFSKIT_TRY(prove_same_host_and_share(state_.trailer->identity, here));
+        if (!options_.connect) {
+            return Error{ENOTSUP, "This daemon was not told to take descriptors"}.with_remedy(
+                "Start the destination's daemon with --migration-mode=fd-passing, too");
+        }
+        VFSKIT_TRY_ASSIGN(auto source, options_.connect(*state_.trailer->offer));
+        source_ = std::move(source);
+        passed_ = std::make_unique<PassedFiles>(state_, *source_, inodes_);
+        return {};
+    }
+
+    Result<void> load_locks() {
+        if (!source_) {
+            return {};
+        }
+        std::map<LockKey, std::vector<fuse::LockRange>> owners;
+        for (const auto& lock : state_.trailer->locks.posix) {
+            owners[{lock.node, lock.owner}].push_back({static_cast<off_t>(lock.start),
+                                                       static_cast<off_t>(lock.end),
+                                                       lock.is_exclusive ? F_WRLCK : F_RDLCK,
+                                                       lock.pid});
+        }
+        std::vector<LockKey> keys;
+        for (const auto& owner : owners) {
+            keys.push_back(owner.first);
+        }
+        constexpr auto batch = DescriptorSource::usual_batch;
+        for (std::size_t first = 0; first < keys.size(); first += batch) {
+            const auto some = std::span{keys}.subspan(first, std::min(keys.size() - first, batch));
+            VFSKIT_TRY_ASSIGN(auto fds, source_->fetch_lock_owners(some));
+            for (std::size_t i = 0; i < some.size(); ++i) {
+                VFSKIT_TRY(load_owner(some[i], std::move(fds[i]), owners[some[i]]));
+            }
+        }
+        return {};
+    }
+
+    Result<void>
+    load_owner(const LockKey& key, UniqueFd fd, const std::vector<fuse::LockRange>& ranges) {
+        const auto adopted =
+            filesystem_.locks().adopt(key.first, key.second, std::move(fd), ranges);
+        if (!adopted) {
+            return Error::from_errno(
+                static_cast<int>(adopted.error()),
+                fmt::format("The guest's locks on inode {} cannot be taken over",
+                            static_cast<std::uint64_t>(key.first)));
+        }
+        return {};
+    }
+
+    // ---- where handles are opened
+    void index_nameless() {
+        if (state_.trailer) {
+            for (const auto& file : state_.trailer->nameless) {
+                nameless_.emplace(static_cast<std::uint64_t>(file.id), &file.handle);
+            }
+        }
+    }
+
+    /// A file without a name, by its handle: where the directory is surely the source's.
+    Result<UniqueFd> open_nameless(const FileHandle& handle) {
+        if (!proof_) {
+            const auto here = identify_share(inodes_, options_.host);
+            proof_ = here ? prove_same_share(state_.trailer->identity, *here)
+                          : Result<void>{here.error()};
+        }
+        if (!*proof_) {
+            return Error{ENOENT,
+                         fmt::format("It has no name, and no file handle helps: {}",
+                                     proof_->error().message())};
+        }
+        auto fd = open_by_handle(handle);
+        if (!fd) {
+            return std::move(fd).error().under("It has no name");
+        }
+        return fd;
     }
 
     /// Failures show when a handle of the mount is opened.
@@ -241,16 +265,30 @@ private:
         return {};
     }
 
-    Result<void> load_other(std::size_t i) {
+    /// Opens it and makes sure that it is the right one, as far as anybody said which that is.
+    Result<UniqueFd> open_here(std::size_t i, struct statx& status) {
         VFSKIT_TRY_ASSIGN(auto fd, open_inode(i));
         const auto& inode = state_.inodes[i];
         if (inode.verify_handle && !inode.verify_handle->names_same_file(handle_of_fd(fd.get()))) {
             return Error{ESTALE, "Its file handle is another, so it is another file"};
         }
-        struct statx status {};
         if (const int error = passthrough::stat_fd(fd.get(), status); error != 0) {
             return Error::from_errno(-error, "It cannot be examined");
         }
+        if (passed_ && !passed_->is_file(inode.id, status)) {
+            return Error{ESTALE, "It is another file than at the source"};
+        }
+        return fd;
+    }
+
+    Result<void> load_other(std::size_t i) {
+        struct statx status {};
+        auto opened = open_here(i, status);
+        if (!opened && passed_) {
+            opened = passed_->open(state_.inodes[i].id, status);
+        }
+        VFSKIT_TRY_ASSIGN(auto fd, std::move(opened));
+        const auto& inode = state_.inodes[i];
         if (tree_.nodes[i].lookup_count == 0) {
             helpers_[i] = std::move(fd);
             return {};
@@ -285,6 +323,10 @@ private:
         }
         if (const auto* handle = std::get_if<FileHandleLocation>(&location)) {
             return open_by_handle(handle->handle);
+        }
+        const auto nameless = nameless_.find(static_cast<std::uint64_t>(state_.inodes[i].id));
+        if (nameless != nameless_.end()) {
+            return open_nameless(*nameless->second);
         }
         return Error{ENOENT, "The source could not say where it is"};
     }
@@ -341,28 +383,64 @@ private:
         return flags;
     }
 
+    Result<std::vector<UniqueFd>> fetch_handles(std::span<const SavedHandle> handles) {
+        if (!source_) {
+            return std::vector<UniqueFd>(handles.size());
+        }
+        std::vector<HandleId> ids;
+        ids.reserve(handles.size());
+        for (const auto& handle : handles) {
+            ids.push_back(handle.id);
+        }
+        return source_->fetch_handles(ids);
+    }
+
     Result<void> load_handles() {
         const auto flags = guest_flags();
-        for (const auto& handle : state_.handles) {
-            const auto guest = flags.at(static_cast<std::uint64_t>(handle.id));
-            const auto restored = filesystem_.restore_handle(handle.id, handle.node, guest);
-            if (restored) {
-                continue;
+        std::unordered_set<std::uint64_t> flocks;
+        if (source_) {
+            for (const auto id : state_.trailer->locks.flocks) {
+                flocks.insert(static_cast<std::uint64_t>(id));
             }
-            auto error =
-                Error::from_errno(static_cast<int>(restored.error()),
-                                  fmt::format("Open file {} of inode {} cannot be opened here",
-                                              static_cast<std::uint64_t>(handle.id),
-                                              static_cast<std::uint64_t>(handle.node)));
-            if (options_.on_error == OnError::abort) {
-                return std::move(error).with_remedy(
-                    "Make the file accessible on this host as on the source, or start the daemon "
-                    "here with --migration-on-error=guest-error");
+        }
+        for (std::span rest{state_.handles}; !rest.empty();) {
+            const auto some = rest.first(std::min(rest.size(), DescriptorSource::usual_batch));
+            rest = rest.subspan(some.size());
+            VFSKIT_TRY_ASSIGN(auto fds, fetch_handles(some));
+            for (std::size_t i = 0; i < some.size(); ++i) {
+                const auto id = static_cast<std::uint64_t>(some[i].id);
+                VFSKIT_TRY(
+                    load_handle(some[i], flags.at(id), std::move(fds[i]), flocks.count(id) != 0));
             }
-            log_.write(LogLevel::warn, error.message() + "; the guest gets I/O errors for it");
-            (void)filesystem_.restore_lost_handle(handle.id, handle.node, guest);
         }
         return {};
+    }
+
+    Result<void>
+    load_handle(const SavedHandle& handle, std::uint32_t guest, UniqueFd fd, bool has_flock) {
+        const auto restored =
+            fd ? filesystem_.adopt_handle(handle.id, handle.node, guest, std::move(fd), has_flock)
+               : filesystem_.restore_handle(handle.id, handle.node, guest);
+        if (restored && (!has_flock || fd_was_adopted(handle.id))) {
+            return {};
+        }
+        auto error = Error::from_errno(restored ? ENOLCK : static_cast<int>(restored.error()),
+                                       fmt::format("Open file {} of inode {} cannot be opened here",
+                                                   static_cast<std::uint64_t>(handle.id),
+                                                   static_cast<std::uint64_t>(handle.node)));
+        if (options_.on_error == OnError::abort || has_flock) {
+            return std::move(error).with_remedy(
+                "Make the file accessible on this host as on the source, or start the daemon "
+                "here with --migration-on-error=guest-error");
+        }
+        log_.write(LogLevel::warn, error.message() + "; the guest gets I/O errors for it");
+        (void)filesystem_.restore_lost_handle(handle.id, handle.node, guest);
+        return {};
+    }
+
+    bool fd_was_adopted(HandleId id) {
+        const auto handle = filesystem_.handles().find(id);
+        return handle && handle->has_flock;
     }
 
     const State& state_;
@@ -376,6 +454,10 @@ private:
     /// Directories that only lead to others, by position.
     std::unordered_map<std::size_t, UniqueFd> helpers_;
     std::vector<NodeId> by_handle_;
+    std::unordered_map<std::uint64_t, const FileHandle*> nameless_;
+    std::optional<Result<void>> proof_;
+    std::unique_ptr<DescriptorSource> source_;
+    std::unique_ptr<PassedFiles> passed_;
 };
 
 } // namespace

@@ -3,9 +3,13 @@
 
 #include "core/base/log.h"
 #include "core/base/result.h"
+#include "core/device_state/descriptor_source.h"
 #include "core/device_state/identity.h"
 #include "core/device_state/serialized.h"
 #include "core/passthrough/passthrough_fs.h"
+
+#include <functional>
+#include <memory>
 
 namespace vfskit::device_state {
 
@@ -21,11 +25,20 @@ struct LoadOptions {
     /// may have agreed on, and stands in for what an upstream source does not send.
     fuse::NegotiatedState offered;
     HostId host;
+    /// How to reach a source that offers its open descriptors; absent: this daemon cannot. It is
+    /// called after the source's host and shared directory have been proved to be ours.
+    std::function<Result<std::unique_ptr<DescriptorSource>>(const DescriptorOffer&)> connect;
 };
 
 /// Replaces what `filesystem` holds by `state`, wholly: when it fails, the filesystem is empty and
 /// as before INIT. No request may run meanwhile. Answers what source and guest agreed on, which the
 /// FUSE session must be told.
+///
+/// Where the source offers its open descriptors (fd passing), they are taken: open files are the
+/// source's own file descriptions, and what cannot be opened by its path, or is another file there,
+/// is the descriptor that the source has. Without them (another host, another directory, a source
+/// that cannot be reached or refuses) `on_error` decides: abort fails the load, guest_error goes on
+/// by paths; a guest that holds locks is refused in both cases.
 ///
 /// Files are opened below the shared directory, name by name and through no symbolic link. File
 /// handles are opened only after the source's directory has been proved to be this one

@@ -2,6 +2,7 @@
 #include "core/device_state/place_check.h"
 
 #include "core/device_state/paths.h"
+#include "core/passthrough/host_calls.h"
 
 #include <algorithm>
 #include <string>
@@ -53,10 +54,47 @@ Suspects find_suspects(InodeStore& inodes, const std::atomic<bool>& cancelled) {
     return suspects;
 }
 
-void PlaceCheck::start() {
+std::vector<NodeId> find_deleted(InodeStore& inodes,
+                                 const Suspects& suspects,
+                                 const std::atomic<bool>& cancelled,
+                                 std::size_t limit) {
+    std::vector<NodeId> candidates;
+    for (const auto id : suspects) {
+        candidates.push_back(NodeId{id});
+    }
+    inodes.for_each([&candidates](const InodeView& inode) {
+        if (inode.place.name.empty() && inode.type != 0 && inode.id != NodeId::root) {
+            candidates.push_back(inode.id);
+        }
+    });
+    std::sort(candidates.begin(), candidates.end());
+    std::vector<NodeId> deleted;
+    for (const auto id : candidates) {
+        if (cancelled.load(std::memory_order_relaxed) || deleted.size() == limit) {
+            break;
+        }
+        const auto inode = inodes.find(id);
+        if (!inode) {
+            continue;
+        }
+        const auto fd = inodes.fd_of(inode);
+        struct statx status {};
+        if (fd.is_valid() && passthrough::stat_fd(fd.get(), status) == 0 && status.stx_nlink == 0) {
+            deleted.push_back(id);
+        }
+    }
+    return deleted;
+}
+
+void PlaceCheck::start(Then then) {
     cancel();
     cancelled_ = false;
-    thread_ = std::thread{[this] { suspects_ = find_suspects(inodes_, cancelled_); }};
+    thread_ = std::thread{[this, then = std::move(then)] {
+        suspects_ = find_suspects(inodes_, cancelled_);
+        if (then && !cancelled_) {
+            then(suspects_, cancelled_);
+        }
+    }};
 }
 
 void PlaceCheck::cancel() {

@@ -55,6 +55,10 @@ Result<std::int32_t> PostcardReader::read_i32(std::string_view what) {
     return static_cast<std::int32_t>((zigzag >> 1U) ^ (0U - (zigzag & 1U)));
 }
 
+Result<std::byte> PostcardReader::read_byte(std::string_view what) {
+    return bytes_.read<std::byte>(what);
+}
+
 Result<std::size_t> PostcardReader::read_count(std::size_t min_size, std::string_view what) {
     VFSKIT_TRY_ASSIGN(const auto count, read_u64(what));
     if (count > remaining() / min_size) {

@@ -28,6 +28,8 @@ public:
     Result<std::uint32_t> read_u32(std::string_view what);
     Result<std::uint64_t> read_u64(std::string_view what);
     Result<std::int32_t> read_i32(std::string_view what);
+    /// One byte as it is.
+    Result<std::byte> read_byte(std::string_view what);
     /// How many elements follow, each of at least `min_size` bytes.
     Result<std::size_t> read_count(std::size_t min_size, std::string_view what);
     /// Length and bytes; views of the range given to the constructor.

@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "core/device_state/paths.h"
+#include "core/device_state/save_open_files.h"
 #include "core/passthrough/host_calls.h"
 
 #include <fcntl.h>
@@ -63,10 +64,15 @@ public:
         }
         locate();
         count_children();
-        save_handles();
+        orphans_ = save_open_files(filesystem_, state_);
         save_options();
         state_.next_inode = inodes_.next_id();
-        state_.next_handle = filesystem_.handles().next_id();
+        if (options_.mode == SaveMode::find_paths) {
+            save_nameless();
+        } else if (options_.mode == SaveMode::fd_passing) {
+            save_numbers();
+            state_.trailer->locks = held_locks(filesystem_);
+        }
         return {};
     }
 
@@ -77,12 +83,12 @@ public:
         }
         collect();
         connect();
-        if (options_.mode == SaveMode::find_paths) {
+        if (options_.mode == SaveMode::file_handles) {
+            locate_by_handle();
+            collect_mounts({});
+        } else {
             break_circles();
             locate_by_path();
-        } else {
-            locate_by_handle();
-            collect_mounts();
         }
     }
 
@@ -388,13 +394,14 @@ private:
         }
     }
 
-    /// Any directory of a mount serves to open its handles.
-    void collect_mounts() {
+    /// Any directory of a mount serves to open its handles. `wanted`: of these; none: of all.
+    void collect_mounts(const std::set<std::uint64_t>& wanted) {
         std::map<std::uint64_t, std::string> mounts;
         mounts[static_cast<std::uint64_t>(records_.front().identity.mount)] = "."; // the root's
         for (const auto& record : records_) {
             const auto mount = static_cast<std::uint64_t>(record.identity.mount);
-            if (mounts.count(mount) != 0 || !S_ISDIR(record.type)) {
+            const bool is_wanted = wanted.empty() || wanted.count(mount) != 0;
+            if (!is_wanted || mounts.count(mount) != 0 || !S_ISDIR(record.type)) {
                 continue;
             }
             const auto inode = inodes_.find(record.id);
@@ -418,40 +425,6 @@ private:
         }
     }
 
-    /// What upstream may open with as it is: it changes nothing about the flags of a stream.
-    [[nodiscard]] std::uint32_t fit_flags(std::uint32_t guest_flags) const {
-        const auto rules = filesystem_.open_rules();
-        auto flags =
-            guest_flags & ~static_cast<std::uint32_t>(O_APPEND | O_CREAT | O_EXCL | O_TRUNC);
-        if (!rules.allows_direct_io) {
-            flags &= ~static_cast<std::uint32_t>(O_DIRECT);
-        }
-        if (!rules.preserves_noatime) {
-            flags &= ~static_cast<std::uint32_t>(O_NOATIME);
-        }
-        if (rules.has_writeback && (flags & O_ACCMODE) == O_WRONLY) {
-            flags = (flags & ~static_cast<std::uint32_t>(O_ACCMODE)) | O_RDWR;
-        }
-        return flags;
-    }
-
-    void save_handles() {
-        filesystem_.handles().for_each([this](const passthrough::Handle& handle) {
-            const auto flags = fit_flags(handle.guest_flags);
-            if (find(handle.node) == none) {
-                orphans_.push_back(handle.id); // no sentence under the store's lock
-                return;
-            }
-            state_.handles.push_back({handle.id, handle.node, static_cast<std::int32_t>(flags)});
-            if (flags != handle.guest_flags) {
-                state_.trailer->guest_flags.push_back({handle.id, handle.guest_flags});
-            }
-        });
-        std::sort(state_.handles.begin(), state_.handles.end(), [](const auto& a, const auto& b) {
-            return a.id < b.id;
-        });
-    }
-
     void save_options() {
         using namespace fuse::wire;
         const auto& negotiated = filesystem_.negotiated();
@@ -460,6 +433,33 @@ private:
             options_.announce_submounts && negotiated.has(FUSE_SUBMOUNTS);
         state_.options.posix_acl = negotiated.has(FUSE_POSIX_ACL);
         state_.options.supplementary_groups = negotiated.has(FUSE_CREATE_SUPP_GROUP);
+    }
+
+    /// What has no path may have a handle; that is of use where both directories are one.
+    void save_nameless() {
+        std::set<std::uint64_t> mounts;
+        for (const auto& file : unreachable_) {
+            const auto inode = file.has_handle ? inodes_.find(file.id) : passthrough::InodeRef{};
+            auto handle = inode ? get_handle(inode) : std::nullopt;
+            if (handle) {
+                mounts.insert(handle->mount_id);
+                state_.trailer->nameless.push_back({file.id, std::move(*handle)});
+            }
+        }
+        if (!mounts.empty()) {
+            collect_mounts(mounts);
+        }
+    }
+
+    void save_numbers() {
+        for (const auto& record : records_) {
+            if (record.type != 0) {
+                state_.trailer->numbers.push_back({record.id,
+                                                   record.identity.device,
+                                                   static_cast<std::uint64_t>(record.identity.ino),
+                                                   record.identity.birth});
+            }
+        }
     }
 
     PassthroughFs& filesystem_;
@@ -480,15 +480,29 @@ private:
     std::vector<UnreachableFile> unreachable_;
 };
 
-void tell(const UnreachableFile& file, LogSink& log) {
+void tell(const UnreachableFile& file, SaveMode mode, LogSink& log) {
     if (file.ino == passthrough::HostIno{}) {
         return; // was told when it was lost
     }
-    log.write(LogLevel::warn,
-              fmt::format("Inode {}{} cannot be sent to the destination: {}",
-                          static_cast<std::uint64_t>(file.id),
-                          file.path.empty() ? "" : fmt::format(" (last seen as '{}')", file.path),
-                          file.reason));
+    const auto whom =
+        fmt::format("Inode {}{}",
+                    static_cast<std::uint64_t>(file.id),
+                    file.path.empty() ? "" : fmt::format(" (last seen as '{}')", file.path));
+    if (mode == SaveMode::fd_passing) {
+        log.write(LogLevel::info,
+                  fmt::format("{} goes to the destination as an open descriptor only: {}",
+                              whom,
+                              file.reason));
+    } else if (mode == SaveMode::find_paths && file.has_handle) {
+        log.write(LogLevel::warn,
+                  fmt::format("{} goes to the destination by its file handle only, which needs the "
+                              "same shared directory there: {}",
+                              whom,
+                              file.reason));
+    } else {
+        log.write(LogLevel::warn,
+                  fmt::format("{} cannot be sent to the destination: {}", whom, file.reason));
+    }
 }
 
 } // namespace
@@ -500,7 +514,7 @@ Result<State> save(PassthroughFs& filesystem,
     Saver saver{filesystem, options, suspects};
     VFSKIT_TRY(saver.save());
     for (const auto& file : saver.take_unreachable()) {
-        tell(file, log);
+        tell(file, options.mode, log);
     }
     for (const auto id : saver.unverified()) {
         log.write(LogLevel::warn,

@@ -14,7 +14,13 @@
 namespace vfskit::device_state {
 
 /// --migration-mode: how the destination is told to find the files.
-enum class SaveMode { find_paths, file_handles };
+enum class SaveMode {
+    find_paths,
+    file_handles,
+    /// As open descriptors, to a destination on this host. The stream holds what find_paths puts
+    /// there too, for a destination that is upstream's.
+    fd_passing,
+};
 
 struct SaveOptions {
     SaveMode mode = SaveMode::find_paths;
@@ -28,7 +34,9 @@ struct SaveOptions {
 /// them: they are searched for by what the kernel says (/proc/self/fd), as are those whose
 /// directory the guest has forgotten. What cannot be found (deleted, moved out of the share) is
 /// told to `log` in a sentence each and sent as InvalidLocation: the destination decides whether
-/// the migration goes on without it. Nothing changes at the source.
+/// the migration goes on without it. Under find_paths the trailer says the file handle of such a
+/// file, where it has one. Under fd_passing it says the locks that the guest holds and every file's
+/// number; the offer is the caller's to add. Nothing changes at the source.
 Result<State> save(passthrough::PassthroughFs& filesystem,
                    const SaveOptions& options,
                    const Suspects& suspects,

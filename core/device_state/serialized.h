@@ -7,11 +7,14 @@
 // it.
 //
 // Changes of the trailer:
-//   version 1, 2026-11  negotiated INIT state, guest's open flags, identity of the share, places
+//   version 1, 2026-11  negotiated INIT state, guest's open flags, identity of the share, places;
+//                       locks, file handles of nameless files, the offer of open descriptors and
+//                       the files' numbers
 #pragma once
 
 #include "core/fuse/filesystem.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -131,11 +134,61 @@ struct SavedPlace {
     bool operator==(const SavedPlace&) const = default;
 };
 
+/// One range that the guest has locked by fcntl(2) on the host.
+struct SavedLock {
+    NodeId node{};
+    fuse::LockOwner owner{};
+    std::uint64_t start = 0;
+    std::uint64_t end = 0; ///< the last byte; INT64_MAX: to the end
+    bool is_exclusive = false;
+    std::uint32_t pid = 0; ///< the guest's
+    bool operator==(const SavedLock&) const = default;
+};
+
+/// Locks on the host. They belong to open file descriptions, so that they only move with those: a
+/// state with locks has an offer too, and must not be loaded without it.
+struct SavedLocks {
+    std::vector<SavedLock> posix;
+    std::vector<HandleId> flocks; ///< open files by which the guest holds a flock(2) lock
+    [[nodiscard]] bool is_empty() const { return posix.empty() && flocks.empty(); }
+    bool operator==(const SavedLocks&) const = default;
+};
+
+/// A file that has no path (its location is InvalidLocation) and may be opened by its handle, where
+/// the shared directory is proved to be the source's.
+struct NamelessFile {
+    NodeId id{};
+    FileHandle handle;
+    bool operator==(const NamelessFile&) const = default;
+};
+
+/// Where the source's daemon hands over open descriptors, and what opens that door. For one
+/// migration only.
+struct DescriptorOffer {
+    static constexpr std::size_t token_size = 32;
+    std::string socket_name; ///< in the migration socket directory of the same host
+    std::array<std::byte, token_size> token{};
+    bool operator==(const DescriptorOffer&) const = default;
+};
+
+/// Which file an inode is, on the host that the source ran on.
+struct SavedNumber {
+    NodeId id{};
+    std::uint32_t device = 0; ///< dev_t in Linux's 32-bit encoding
+    std::uint64_t ino = 0;
+    std::uint32_t birth = 0; ///< as passthrough::HostIdentity has it
+    bool operator==(const SavedNumber&) const = default;
+};
+
 struct Trailer {
     fuse::NegotiatedState negotiated;
     ShareIdentity identity;
     std::vector<GuestFlags> guest_flags;
     std::vector<SavedPlace> places;
+    SavedLocks locks;
+    std::vector<NamelessFile> nameless;
+    std::optional<DescriptorOffer> offer;
+    std::vector<SavedNumber> numbers; ///< with an offer
     bool operator==(const Trailer&) const = default;
 };
 
@@ -148,6 +201,9 @@ struct State {
     std::vector<SavedMount> mounts; ///< none in version 1
     /// Absent in streams of upstream.
     std::optional<Trailer> trailer;
+    /// Upstream would load it and lose what the trailer says about locks. Such a stream bears a
+    /// version that upstream refuses.
+    [[nodiscard]] bool needs_trailer() const { return trailer && !trailer->locks.is_empty(); }
     bool operator==(const State&) const = default;
 };
 

@@ -19,6 +19,9 @@ namespace {
 // Variant numbers on the wire.
 enum : std::uint32_t { wire_root, wire_path, wire_invalid, wire_full_path, wire_file_handle };
 enum : std::uint32_t { wire_v1, wire_v2 };
+/// Ours: version 2, which must not be loaded without its trailer. Far from the versions that
+/// upstream may give out next.
+constexpr std::uint32_t wire_v2_with_trailer = 0x56464b;
 constexpr std::uint32_t wire_open_inode = 0;
 
 Error malformed(std::string_view what, std::string_view why) {
@@ -205,7 +208,7 @@ void write_handle(PostcardWriter& writer, const SavedHandle& handle) {
 }
 
 void write_v2(PostcardWriter& writer, const State& state) {
-    writer.write_unsigned(wire_v2);
+    writer.write_unsigned(state.needs_trailer() ? wire_v2_with_trailer : wire_v2);
     writer.write_unsigned(state.inodes.size());
     for (const auto& inode : state.inodes) {
         write_inode(writer, inode);
@@ -243,7 +246,7 @@ std::vector<std::byte> encode(const State& state) {
 Result<State> decode(std::span<const std::byte> bytes) {
     PostcardReader reader{bytes};
     VFSKIT_TRY_ASSIGN(const auto version, reader.read_u32("version"));
-    if (version > wire_v2) {
+    if (version > wire_v2 && version != wire_v2_with_trailer) {
         return Error{
             EPROTONOSUPPORT,
             fmt::format(
@@ -253,10 +256,16 @@ Result<State> decode(std::span<const std::byte> bytes) {
                 "Update virtiofsd on the destination to the source's version or a newer one");
     }
     VFSKIT_TRY_ASSIGN(auto state, read_v1(reader));
-    if (version == wire_v2) {
+    if (version != wire_v1) {
         VFSKIT_TRY(read_mounts(reader, state));
     }
     VFSKIT_TRY_ASSIGN(state.trailer, read_trailer(bytes, reader.position()));
+    if ((version == wire_v2_with_trailer) != state.needs_trailer()) {
+        return Error{EBADMSG,
+                     state.needs_trailer()
+                         ? "The device state brings locks and does not say so at its beginning"
+                         : "The device state says that it brings locks and has none"};
+    }
     return state;
 }
 

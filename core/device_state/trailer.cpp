@@ -20,7 +20,11 @@ enum Section : std::uint64_t {
     section_identity = 2,
     section_guest_flags = 3,
     section_places = 4,
+    section_locks = 5,
     first_optional_section = 128,
+    section_nameless = 128,
+    section_offer = 129,
+    section_numbers = 130,
 };
 
 /// FNV-1a over 8 bytes at a time: it finds transport errors and cut streams, it is no signature.
@@ -65,6 +69,23 @@ Result<fuse::NegotiatedState> read_negotiated(PostcardReader& reader) {
     return state;
 }
 
+void write_file_handle(PostcardWriter& writer, const FileHandle& handle) {
+    writer.write_unsigned(handle.mount_id);
+    writer.write_signed(handle.type);
+    writer.write_bytes(handle.bytes);
+}
+
+Result<FileHandle> read_file_handle(PostcardReader& reader) {
+    FileHandle handle;
+    VFSKIT_TRY_ASSIGN(handle.mount_id, reader.read_u64("mount id of a file handle"));
+    VFSKIT_TRY_ASSIGN(handle.type, reader.read_i32("type of a file handle"));
+    VFSKIT_TRY_ASSIGN(
+        const auto bytes,
+        reader.read_bytes(passthrough::HostFileHandle::max_size, "file handle in the trailer"));
+    handle.bytes.assign(bytes.begin(), bytes.end());
+    return handle;
+}
+
 void write_identity(PostcardWriter& writer, const ShareIdentity& identity) {
     writer.write_text(identity.boot_id);
     writer.write_text(identity.machine_id);
@@ -76,21 +97,8 @@ void write_identity(PostcardWriter& writer, const ShareIdentity& identity) {
     writer.write_unsigned(identity.birth_nanoseconds);
     writer.write_bool(identity.root_handle.has_value());
     if (identity.root_handle) {
-        writer.write_unsigned(identity.root_handle->mount_id);
-        writer.write_signed(identity.root_handle->type);
-        writer.write_bytes(identity.root_handle->bytes);
+        write_file_handle(writer, *identity.root_handle);
     }
-}
-
-Result<FileHandle> read_root_handle(PostcardReader& reader) {
-    FileHandle handle;
-    VFSKIT_TRY_ASSIGN(handle.mount_id, reader.read_u64("mount id of the root"));
-    VFSKIT_TRY_ASSIGN(handle.type, reader.read_i32("handle type of the root"));
-    VFSKIT_TRY_ASSIGN(
-        const auto bytes,
-        reader.read_bytes(passthrough::HostFileHandle::max_size, "handle of the root"));
-    handle.bytes.assign(bytes.begin(), bytes.end());
-    return handle;
 }
 
 Result<ShareIdentity> read_identity(PostcardReader& reader) {
@@ -107,7 +115,7 @@ Result<ShareIdentity> read_identity(PostcardReader& reader) {
     VFSKIT_TRY_ASSIGN(identity.birth_nanoseconds, reader.read_u32("birth time of the root"));
     VFSKIT_TRY_ASSIGN(const bool has_handle, reader.read_bool("presence of the root's handle"));
     if (has_handle) {
-        VFSKIT_TRY_ASSIGN(identity.root_handle, read_root_handle(reader));
+        VFSKIT_TRY_ASSIGN(identity.root_handle, read_file_handle(reader));
     }
     return identity;
 }
@@ -163,6 +171,124 @@ Result<std::vector<SavedPlace>> read_places(PostcardReader& reader) {
     return all;
 }
 
+void write_locks(PostcardWriter& writer, const SavedLocks& locks) {
+    writer.write_unsigned(locks.posix.size());
+    for (const auto& lock : locks.posix) {
+        writer.write_unsigned(static_cast<std::uint64_t>(lock.node));
+        writer.write_unsigned(static_cast<std::uint64_t>(lock.owner));
+        writer.write_unsigned(lock.start);
+        writer.write_unsigned(lock.end);
+        writer.write_bool(lock.is_exclusive);
+        writer.write_unsigned(lock.pid);
+    }
+    writer.write_unsigned(locks.flocks.size());
+    for (const auto id : locks.flocks) {
+        writer.write_unsigned(static_cast<std::uint64_t>(id));
+    }
+}
+
+Result<SavedLock> read_lock(PostcardReader& reader) {
+    SavedLock lock;
+    VFSKIT_TRY_ASSIGN(const auto node, reader.read_u64("inode of a lock"));
+    lock.node = NodeId{node};
+    VFSKIT_TRY_ASSIGN(const auto owner, reader.read_u64("owner of a lock"));
+    lock.owner = fuse::LockOwner{owner};
+    VFSKIT_TRY_ASSIGN(lock.start, reader.read_u64("start of a lock"));
+    VFSKIT_TRY_ASSIGN(lock.end, reader.read_u64("end of a lock"));
+    VFSKIT_TRY_ASSIGN(lock.is_exclusive, reader.read_bool("kind of a lock"));
+    VFSKIT_TRY_ASSIGN(lock.pid, reader.read_u32("process of a lock"));
+    if (lock.end < lock.start || lock.end > INT64_MAX) {
+        return Error{EBADMSG,
+                     fmt::format("A lock in the device state reaches from byte {} to byte {}",
+                                 lock.start,
+                                 lock.end)};
+    }
+    return lock;
+}
+
+Result<SavedLocks> read_locks(PostcardReader& reader) {
+    SavedLocks locks;
+    VFSKIT_TRY_ASSIGN(const auto ranges, reader.read_count(6, "number of locks"));
+    locks.posix.reserve(ranges);
+    for (std::size_t i = 0; i < ranges; ++i) {
+        VFSKIT_TRY_ASSIGN(auto lock, read_lock(reader));
+        locks.posix.push_back(lock);
+    }
+    VFSKIT_TRY_ASSIGN(const auto flocks, reader.read_count(1, "number of flock locks"));
+    locks.flocks.reserve(flocks);
+    for (std::size_t i = 0; i < flocks; ++i) {
+        VFSKIT_TRY_ASSIGN(const auto id, reader.read_u64("open file of a flock lock"));
+        locks.flocks.push_back(HandleId{id});
+    }
+    return locks;
+}
+
+void write_nameless(PostcardWriter& writer, const std::vector<NamelessFile>& all) {
+    writer.write_unsigned(all.size());
+    for (const auto& file : all) {
+        writer.write_unsigned(static_cast<std::uint64_t>(file.id));
+        write_file_handle(writer, file.handle);
+    }
+}
+
+Result<std::vector<NamelessFile>> read_nameless(PostcardReader& reader) {
+    VFSKIT_TRY_ASSIGN(const auto count, reader.read_count(4, "number of files without a name"));
+    std::vector<NamelessFile> all;
+    all.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        VFSKIT_TRY_ASSIGN(const auto id, reader.read_u64("inode without a name"));
+        VFSKIT_TRY_ASSIGN(auto handle, read_file_handle(reader));
+        all.push_back({NodeId{id}, std::move(handle)});
+    }
+    return all;
+}
+
+void write_offer(PostcardWriter& writer, const DescriptorOffer& offer) {
+    writer.write_text(offer.socket_name);
+    writer.write_raw(offer.token);
+}
+
+Result<DescriptorOffer> read_offer(PostcardReader& reader) {
+    DescriptorOffer offer;
+    VFSKIT_TRY_ASSIGN(const auto name,
+                      reader.read_text(fuse::Name::max_size, "name of the migration socket"));
+    if (!passthrough::is_entry_name(name)) {
+        return Error{EBADMSG,
+                     "The migration socket in the device state is not an entry of a directory"};
+    }
+    offer.socket_name = name;
+    for (auto& byte : offer.token) {
+        VFSKIT_TRY_ASSIGN(byte, reader.read_byte("token of the migration socket"));
+    }
+    return offer;
+}
+
+void write_numbers(PostcardWriter& writer, const std::vector<SavedNumber>& all) {
+    writer.write_unsigned(all.size());
+    for (const auto& number : all) {
+        writer.write_unsigned(static_cast<std::uint64_t>(number.id));
+        writer.write_unsigned(number.device);
+        writer.write_unsigned(number.ino);
+        writer.write_unsigned(number.birth);
+    }
+}
+
+Result<std::vector<SavedNumber>> read_numbers(PostcardReader& reader) {
+    VFSKIT_TRY_ASSIGN(const auto count, reader.read_count(4, "number of file numbers"));
+    std::vector<SavedNumber> all;
+    all.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        SavedNumber number;
+        VFSKIT_TRY_ASSIGN(const auto id, reader.read_u64("inode of a file number"));
+        number.id = NodeId{id};
+        VFSKIT_TRY_ASSIGN(number.device, reader.read_u32("device of a file"));
+        VFSKIT_TRY_ASSIGN(number.ino, reader.read_u64("inode number of a file"));
+        VFSKIT_TRY_ASSIGN(number.birth, reader.read_u32("birth of a file"));
+        all.push_back(number);
+    }
+    return all;
+}
+
 Result<void> read_section(std::uint64_t section, PostcardReader content, Trailer& trailer) {
     switch (section) {
     case section_negotiated: {
@@ -179,6 +305,22 @@ Result<void> read_section(std::uint64_t section, PostcardReader content, Trailer
     }
     case section_places: {
         VFSKIT_TRY_ASSIGN(trailer.places, read_places(content));
+        break;
+    }
+    case section_locks: {
+        VFSKIT_TRY_ASSIGN(trailer.locks, read_locks(content));
+        break;
+    }
+    case section_nameless: {
+        VFSKIT_TRY_ASSIGN(trailer.nameless, read_nameless(content));
+        break;
+    }
+    case section_offer: {
+        VFSKIT_TRY_ASSIGN(trailer.offer, read_offer(content));
+        break;
+    }
+    case section_numbers: {
+        VFSKIT_TRY_ASSIGN(trailer.numbers, read_numbers(content));
         break;
     }
     default:
@@ -218,25 +360,39 @@ Result<Trailer> read_sections(std::span<const std::byte> payload) {
 
 void append_trailer(PostcardWriter& writer, const Trailer& trailer) {
     PostcardWriter payload;
-    PostcardWriter negotiated;
-    write_negotiated(negotiated, trailer.negotiated);
-    write_section(payload, section_negotiated, negotiated);
-    PostcardWriter identity;
-    write_identity(identity, trailer.identity);
-    write_section(payload, section_identity, identity);
-    PostcardWriter flags;
-    write_guest_flags(flags, trailer.guest_flags);
-    write_section(payload, section_guest_flags, flags);
-    PostcardWriter places;
-    write_places(places, trailer.places);
-    write_section(payload, section_places, places);
+    const auto add = [&payload](Section section, auto write, const auto& value) {
+        PostcardWriter content;
+        write(content, value);
+        write_section(payload, section, content);
+    };
+    add(section_negotiated, write_negotiated, trailer.negotiated);
+    add(section_identity, write_identity, trailer.identity);
+    add(section_guest_flags, write_guest_flags, trailer.guest_flags);
+    add(section_places, write_places, trailer.places);
+    // What is not there is not said: most states have nothing of the following.
+    if (!trailer.locks.is_empty()) {
+        add(section_locks, write_locks, trailer.locks);
+    }
+    if (!trailer.nameless.empty()) {
+        add(section_nameless, write_nameless, trailer.nameless);
+    }
+    if (trailer.offer) {
+        add(section_offer, write_offer, *trailer.offer);
+    }
+    if (!trailer.numbers.empty()) {
+        add(section_numbers, write_numbers, trailer.numbers);
+    }
 
+    append_sections(writer, payload.bytes());
+}
+
+void append_sections(PostcardWriter& writer, std::span<const std::byte> sections) {
     base::ByteWriter header;
     header.write_text(trailer_magic);
     header.write(trailer_version);
-    header.write(std::uint64_t{payload.bytes().size()});
+    header.write(std::uint64_t{sections.size()});
     writer.write_raw(header.bytes());
-    writer.write_raw(payload.bytes());
+    writer.write_raw(sections);
     base::ByteWriter checksum;
     checksum.write(checksum_of(writer.bytes()));
     writer.write_raw(checksum.bytes());

@@ -22,6 +22,9 @@ inline constexpr std::uint32_t trailer_version = 1;
 /// Appends to the stream that `writer` holds from its first byte on.
 void append_trailer(PostcardWriter& writer, const Trailer& trailer);
 
+/// The same with the sections' bytes as they are, right or wrong: for tests of the reader.
+void append_sections(PostcardWriter& writer, std::span<const std::byte> sections);
+
 /// `stream` is everything, the trailer is looked for at `offset`. Nothing when other bytes or none
 /// are there; EBADMSG when it is ours and damaged; EPROTONOSUPPORT when it is newer than this code.
 Result<std::optional<Trailer>> read_trailer(std::span<const std::byte> stream, std::size_t offset);

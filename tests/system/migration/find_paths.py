@@ -116,14 +116,22 @@ def refuses_to_lose_a_lock(guest: Traveller, share: pathlib.Path):
         other.move(OURS, share, *locks)
 
 
-def keeps_what_has_a_name_when_another_has_none(guest: Traveller, share: pathlib.Path):
-    guest.run('echo u >/mnt/unlinked; exec 5</mnt/unlinked; sleep 600 <&5 & echo $! >/tmp/unlinked; '
+def brings_nameless_files_to_the_same_directory(guest: Traveller, share: pathlib.Path):
+    """By their file handles, which only a daemon of ours reads; elsewhere they are what they are: without a name."""
+    guest.run('echo u >/mnt/unlinked; exec 5<>/mnt/unlinked; sleep 600 <&5 & echo $! >/tmp/unlinked; '
               'sleep 0.2; rm /mnt/unlinked')
-    log = guest.must_stay(OURS, share)
-    assert 'could not say where it is' in log, log
+    log = guest.must_stay(OURS, copy_of(share, 'nameless'))
+    assert 'not proved to be the source' in log, log
     assert 'deleted' in guest.daemon.log_text(), guest.daemon.log_text()
-    assert guest.run('cat /proc/$(cat /tmp/unlinked)/fd/0') == 'u\n'
-    guest.move(OURS, share, GUEST_ERROR)
+    guest.must_stay(peer('1.14.0'), share)
+    guest.move(OURS, share)
+    assert guest.run('echo 3 >/proc/sys/vm/drop_caches; echo v >>/proc/$(cat /tmp/unlinked)/fd/0; '
+                     'cat /proc/$(cat /tmp/unlinked)/fd/0') == 'u\nv\n'
+
+
+def keeps_what_has_a_name_when_another_has_none(guest: Traveller, share: pathlib.Path):
+    no_handles = (GUEST_ERROR, '--inode-file-handles=never')
+    guest.move(OURS, share, *no_handles)
     said = guest.run('echo 3 >/proc/sys/vm/drop_caches; cat /proc/$(cat /tmp/unlinked)/fd/0', check=False)
     assert 'I/O error' in said or 'error' in said.lower(), said
 
@@ -143,6 +151,7 @@ def main():
             guest.start(OURS, share)
             for step in (follows_a_rename_from_outside, finds_the_other_name, brings_names_that_are_not_utf8,
                          survives_cancelling, survives_a_dead_destination, refuses_to_lose_a_lock,
+                         brings_nameless_files_to_the_same_directory,
                          keeps_what_has_a_name_when_another_has_none):
                 step(guest, share)
                 print(step.__name__, flush=True)

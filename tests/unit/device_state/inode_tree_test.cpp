@@ -132,5 +132,39 @@ TEST(InodeTree, RefusesACircleOfTrailerPlaces) {
     expect_refused(state, "below itself");
 }
 
+TEST(InodeTree, AcceptsEverythingThatAStateCanHold) {
+    const auto tree = InodeTree::make(test::full_state());
+    EXPECT_TRUE(tree) << tree.error().describe();
+}
+
+TEST(InodeTree, RefusesLocksOfNothing) {
+    auto state = test::full_state();
+    state.trailer->locks.posix[0].node = NodeId{1000};
+    expect_refused(state, "lock on inode 1000");
+    state = test::full_state();
+    state.trailer->locks.flocks = {HandleId{1}, HandleId{1}};
+    expect_refused(state, "lock of open file 1");
+}
+
+TEST(InodeTree, RefusesLocksWithoutTheirDescriptors) {
+    auto state = test::full_state();
+    state.trailer->offer.reset();
+    expect_refused(state, "no offer");
+}
+
+TEST(InodeTree, RefusesAHandleForWhatHasAName) {
+    auto state = test::full_state();
+    state.trailer->nameless[0].id = NodeId{5};
+    expect_refused(state, "file handle for inode 5");
+    state.trailer->nameless[0].id = NodeId{6}; // has a place
+    expect_refused(state, "file handle for inode 6");
+}
+
+TEST(InodeTree, RefusesANumberTwice) {
+    auto state = test::full_state();
+    state.trailer->numbers[1].id = NodeId{1};
+    expect_refused(state, "file number for inode 1");
+}
+
 } // namespace
 } // namespace vfskit::device_state

@@ -71,6 +71,52 @@ TEST_F(Migration, TellsOfNothingWhereEverythingHasAName) {
     EXPECT_TRUE(files.empty());
 }
 
+TEST_F(Migration, FindsWhatWasDeletedBeforeTheSwitchOver) {
+    Side source{here_.root()};
+    source.mount();
+    const auto a = source.node("a");
+    const auto b = source.node("b", source.node("sub", source.node("dir")));
+    (void)source.open(a, O_RDONLY);
+    (void)source.open(b, O_RDONLY);
+    ASSERT_TRUE(source.unlink("a"));
+    std::filesystem::remove(here_.path("dir/sub/b")); // which the guest has not heard of
+    const std::atomic<bool> never{false};
+    auto& inodes = source.fs->inodes();
+
+    const auto deleted = find_deleted(inodes, find_suspects(inodes, never), never, 10);
+    EXPECT_EQ(deleted, (std::vector<NodeId>{std::min(a, b), std::max(a, b)}));
+    EXPECT_EQ(find_deleted(inodes, find_suspects(inodes, never), never, 1).size(), 1U);
+}
+
+TEST_F(Migration, BringsANamelessFileByItsHandleToTheSameDirectory) {
+    Side source{here_.root()};
+    source.mount();
+    const auto a = source.node("a");
+    const auto handle = source.open(a, O_RDONLY);
+    ASSERT_TRUE(source.unlink("a"));
+    Side destination{here_.root()};
+
+    const auto loaded = destination.load(source.save());
+
+    ASSERT_TRUE(loaded) << loaded.error().describe();
+    EXPECT_EQ(destination.read(handle), "a");
+    EXPECT_EQ(destination.getattr(a)->nlink, 0U);
+}
+
+TEST_F(Migration, NeverOpensANamelessFileByItsHandleInAnotherDirectory) {
+    Side source{here_.root()};
+    source.mount();
+    (void)source.open(source.node("a"), O_RDONLY);
+    ASSERT_TRUE(source.unlink("a"));
+    Side destination{there_.root()};
+
+    const auto loaded = destination.load(source.save());
+
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().code(), ENOENT);
+    EXPECT_THAT(loaded.error().message(), HasSubstr("not proved to be the source's"));
+}
+
 // ---- paths
 // ---------------------------------------------------------------------------------------
 

@@ -105,6 +105,13 @@ inline device_state::State full_state() {
     trailer.identity = {"boot", "machine", 0xef53, 0x1122334455667788, 0x801, 2, -5, 7, handle};
     trailer.guest_flags = {{HandleId{0}, 0102002}};
     trailer.places = {{NodeId{6}, NodeId{1}, "not\xffutf8"}, {NodeId{8}, NodeId{3}, "was here"}};
+    trailer.locks.posix = {{NodeId{5}, fuse::LockOwner{0xfedcba9876543210}, 0, 99, true, 4711},
+                           {NodeId{5}, fuse::LockOwner{1}, 200, INT64_MAX, false, 0}};
+    trailer.locks.flocks = {HandleId{1}};
+    trailer.nameless = {{NodeId{9}, handle}};
+    trailer.offer = DescriptorOffer{"0123abcd.sock", {}};
+    trailer.offer->token.fill(std::byte{0xa5});
+    trailer.numbers = {{NodeId{1}, 0x801, 2, 7}, {NodeId{5}, 0x801, UINT64_MAX, 0}};
     state.trailer = trailer;
     return state;
 }

@@ -169,6 +169,7 @@ TEST(Options, CapabilitiesNeedNoOtherOption) {
     const auto invocation = parse({"--print-capabilities"});
     EXPECT_EQ(invocation.exit_status, 0);
     EXPECT_THAT(invocation.text, HasSubstr("\"separate-options\""));
+    EXPECT_THAT(invocation.text, HasSubstr("\"vfskit-fd-passing\""));
 }
 
 TEST(Combinations, IdMapsNeedAnUnprivilegedNamespace) {
@@ -184,6 +185,17 @@ TEST(Combinations, ChrootIsForRoot) {
 TEST(Combinations, VerifyHandlesNeedsFindPaths) {
     EXPECT_FALSE(check_combinations(
         run_options({"--migration-mode=file-handles", "--migration-verify-handles"}), true));
+}
+
+TEST(Combinations, FdPassingIsAWayOfItsOwn) {
+    const auto options =
+        run_options({"--migration-mode=fd-passing", "--migration-socket-dir=/run/x"});
+    EXPECT_EQ(options.migration_mode, MigrationMode::fd_passing);
+    EXPECT_EQ(options.migration_socket_dir, "/run/x");
+    EXPECT_TRUE(check_combinations(options, true));
+    EXPECT_FALSE(check_combinations(
+        run_options({"--migration-mode=fd-passing", "--migration-confirm-paths"}), true));
+    EXPECT_FALSE(check_combinations(run_options({"--migration-socket-dir=/run/x"}), true));
 }
 
 TEST(Combinations, TranslationExcludesAcls) {
