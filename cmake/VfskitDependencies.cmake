@@ -12,6 +12,7 @@ pkg_check_modules(libseccomp REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(libcap_ng REQUIRED IMPORTED_TARGET libcap-ng)
 pkg_check_modules(libvirt REQUIRED IMPORTED_TARGET libvirt)
 pkg_check_modules(libvirt_qemu REQUIRED IMPORTED_TARGET libvirt-qemu)
+pkg_check_modules(sdbus REQUIRED IMPORTED_TARGET sdbus-c++)
 # yaml-cpp 0.7 (Debian 12) exports "yaml-cpp", 0.8 (Debian 13) "yaml-cpp::yaml-cpp".
 if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
