@@ -67,7 +67,13 @@ vfsctl::Environment this_process() {
             .is_directory = is_directory,
             .is_executable = is_executable,
             .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); },
-            .catch_interrupt = catch_interrupt};
+            .catch_interrupt = catch_interrupt,
+            .connect_systemd = []() -> Result<std::unique_ptr<launch::ServiceManager>> {
+                if (!launch::systemd_is_running()) {
+                    return std::unique_ptr<launch::ServiceManager>{};
+                }
+                return launch::connect_systemd();
+            }};
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include "core/base/process.h"
 #include "core/base/result.h"
+#include "core/launch/service_manager.h"
 #include "core/mapping/mapping.h"
 #include "core/share/dialect.h"
 #include "core/store/store.h"
@@ -45,6 +46,8 @@ struct Environment {
     std::function<void(std::chrono::milliseconds)> pause;
     /// From now on SIGINT and SIGTERM set the flag instead of ending the process.
     std::function<const std::atomic<bool>&()> catch_interrupt;
+    /// Nothing where systemd does not run this host.
+    std::function<Result<std::unique_ptr<launch::ServiceManager>>()> connect_systemd;
 };
 
 /// What a verb gets: the world and the global options.

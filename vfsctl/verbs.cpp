@@ -5,8 +5,11 @@
 #include "vfsctl/cmd/complete_words.h"
 #include "vfsctl/cmd/completion.h"
 #include "vfsctl/cmd/daemon_command.h"
+#include "vfsctl/cmd/daemon_list.h"
 #include "vfsctl/cmd/daemon_log_level.h"
+#include "vfsctl/cmd/daemon_start.h"
 #include "vfsctl/cmd/daemon_status.h"
+#include "vfsctl/cmd/daemon_stop.h"
 #include "vfsctl/cmd/guest_cloud_init.h"
 #include "vfsctl/cmd/guest_dracut.h"
 #include "vfsctl/cmd/guest_fstab.h"
@@ -37,8 +40,11 @@ VerbTable all_verbs() {
                     complete_words_verb(),
                     completion_verb(),
                     daemon_command_verb(),
+                    daemon_list_verb(),
                     daemon_log_level_verb(),
+                    daemon_start_verb(),
                     daemon_status_verb(),
+                    daemon_stop_verb(),
                     guest_cloud_init_verb(),
                     guest_dracut_verb(),
                     guest_fstab_verb(),
@@ -62,7 +68,7 @@ VerbTable all_verbs() {
                 },
             .groups = {
                 {"completion", "Print the completion script of a shell"},
-                {"daemon", "virtiofsd's command line, and what running daemons do"},
+                {"daemon", "virtiofsd's command line; start, stop and ask daemons"},
                 {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},
                 {"migrate", "Live-migrate a libvirt domain, each share to its path there"},

@@ -102,7 +102,8 @@ void add_sandbox(Properties& properties,
                        // because a share may be anywhere.
                        {"ProtectSystem", std::string{"strict"}},
                        {"ReadWritePaths", std::move(writable)},
-                       {"PrivateNetwork", true},
+                       // Not PrivateNetwork: whether a socket is listened on is read from the
+                       // network namespace's table, and virtiofsd enters an empty one itself.
                        {"RestrictAddressFamilies", AllowList{{"AF_UNIX"}}},
                        {"ProtectKernelTunables", true},
                        {"ProtectKernelModules", true},

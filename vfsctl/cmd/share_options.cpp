@@ -2,7 +2,7 @@
 #include "vfsctl/cmd/share_options.h"
 
 #include "core/base/text.h"
-#include "core/control/daemon_sockets.h"
+#include "core/launch/layout.h"
 
 #include <fmt/format.h>
 
@@ -214,12 +214,8 @@ Result<share::IdRange> parse_id_range(std::string_view word) {
 }
 
 Result<std::string> default_socket(std::string_view vm, std::string_view tag) {
-    if (vm.empty() || vm == "." || vm == ".." || vm.find('/') != std::string_view::npos) {
-        return Error{EINVAL, fmt::format("'{}' cannot name a VM's directory", vm)}.with_remedy(
-            "Give the VM's name or VMID, or the whole path with --socket");
-    }
-    return fmt::format(
-        "{}/{}/{}.sock", control::default_run_dir, vm, control::tag_to_file_stem(tag));
+    VFSKIT_TRY_ASSIGN(const auto paths, launch::Layout{}.paths(vm, tag));
+    return paths.socket;
 }
 
 } // namespace vfskit::vfsctl

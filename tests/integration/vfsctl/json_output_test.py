@@ -4,10 +4,11 @@
 import json
 import unittest
 
-from vfsctl_case import DOMAIN, ROOT, VfsctlCase
+from vfsctl_case import DOMAIN, ROOT, VIRTIOFSD, VfsctlCase
 from schema_library import SchemaLibrary
 
 LIBRARY = SchemaLibrary(ROOT)
+STARTABLE = ('--node', 'n1', '--binary', VIRTIOFSD, '--sandbox', 'none')
 DAEMON = ('--node', 'n1', '--dialect', 'rust-1.14')
 
 # Verb: calls, each (words after the verb, kind of the document). A verb that prints no data has none.
@@ -15,10 +16,13 @@ CALLS = {
     'completion': [],
     'daemon command': [(('media', '--vm', '100', *DAEMON), 'daemon-command'),
                        (('media', '--fd', '7', '--node', 'n1', '--compat=pve'), 'daemon-command')],
+    'daemon list': [((), 'daemon-list'), (('100',), 'daemon-list')],
     'daemon log-level': [(('info', '100'), 'daemon-log-level'),
                          (('info', '--control-socket', 'run/100/media.control'), 'daemon-log-level')],
+    'daemon start': [(('media', '--vm', '101', '--launcher', 'direct', *STARTABLE), 'daemon-record')],
     'daemon status': [((), 'daemon-states'), (('100', 'media'), 'daemon-states'),
                       (('--control-socket', 'run/100/media.control'), 'daemon-states')],
+    'daemon stop': [(('101',), 'daemon-stopped'), (('--stale',), 'daemon-stopped')],
     'guest cloud-init': [(('media:/srv/media',), 'guest-snippet')],
     'guest dracut': [(('media',), 'guest-snippet'), (('media', '--plain'), 'guest-snippet')],
     'guest fstab': [(('media:/srv/media', '--readonly'), 'guest-snippet')],

@@ -48,7 +48,9 @@ public:
               .is_directory = [](const std::string&) { return true; },
               .is_executable = [](const std::string&) { return true; },
               .pause = [this](std::chrono::milliseconds) { on_pause(); },
-              .catch_interrupt = [this]() -> const std::atomic<bool>& { return interrupted; }} {}
+              .catch_interrupt = [this]() -> const std::atomic<bool>& { return interrupted; },
+              .connect_systemd = [] { return Result{std::unique_ptr<launch::ServiceManager>{}}; }} {
+    }
 
     vfsctl::ExitCode run(const std::vector<std::string>& words) {
         out_.str("");
