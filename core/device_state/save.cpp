@@ -2,6 +2,7 @@
 #include "core/device_state/save.h"
 
 #include "core/base/text.h"
+#include "core/device_state/other_names.h"
 #include "core/device_state/paths.h"
 #include "core/device_state/save_open_files.h"
 #include "core/passthrough/host_calls.h"
@@ -209,50 +210,22 @@ private:
         }
     }
 
-    /// A file of which the guest removed one of several names has no place any more, but mostly
-    /// another name in a directory that the guest knows. Those are listed, once, if there is such a
-    /// file; the kernel only remembers the name that is gone.
     void find_other_names() {
-        std::unordered_set<std::uint64_t> numbers;
         for (const auto i : astray_) {
-            if (has_links(i)) {
-                numbers.insert(static_cast<std::uint64_t>(records_[i].identity.ino));
+            other_names_.want(records_[i].id);
+        }
+        for (std::size_t i = 0; other_names_.wants_any() && i < records_.size(); ++i) {
+            if (S_ISDIR(records_[i].type) && is_found(i)) {
+                other_names_.list(i, records_[i].id);
             }
         }
-        for (std::size_t i = 0; !numbers.empty() && i < records_.size(); ++i) {
-            if (!S_ISDIR(records_[i].type) || !is_found(i)) {
-                continue;
-            }
-            for_each_entry(
-                inodes_, inodes_.find(records_[i].id), [&](std::uint64_t ino, const char* name) {
-                    if (numbers.count(ino) != 0) {
-                        other_names_.emplace(ino, std::pair{i, std::string{name}});
-                    }
-                });
-        }
-    }
-    bool has_links(std::size_t i) {
-        const auto inode = inodes_.find(records_[i].id);
-        if (!inode) {
-            return false;
-        }
-        const auto fd = inodes_.fd_of(inode);
-        struct statx status {};
-        return fd.is_valid() && passthrough::stat_fd(fd.get(), status) == 0 &&
-               status.stx_nlink != 0;
     }
     bool take_other_name(std::size_t i) {
-        const auto inode = inodes_.find(records_[i].id);
-        const auto ino = static_cast<std::uint64_t>(records_[i].identity.ino);
-        const auto [first, last] = other_names_.equal_range(ino);
-        const auto right = std::find_if(first, last, [&](const auto& candidate) {
-            const auto& [directory, name] = candidate.second;
-            return inode && is_at_place(inodes_, inode, records_[directory].id, name);
-        });
-        if (right != last) {
-            put_below(i, right->second.first, right->second.second);
+        const auto found = other_names_.find(records_[i].id);
+        if (found) {
+            put_below(i, found->first, found->second);
         }
-        return right != last;
+        return found.has_value();
     }
 
     [[nodiscard]] bool is_found(std::size_t i) const {
@@ -473,8 +446,7 @@ private:
     std::unordered_multimap<std::uint64_t, std::size_t> by_number_; ///< directories, when needed
     std::vector<std::size_t> order_;
     std::vector<std::size_t> astray_; ///< files that are not where they were
-    /// By inode number: directory and name.
-    std::unordered_multimap<std::uint64_t, std::pair<std::size_t, std::string>> other_names_;
+    OtherNames other_names_{inodes_};
     std::vector<HandleId> orphans_;
     std::vector<NodeId> unverified_;
     std::vector<UnreachableFile> unreachable_;
