@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
@@ -93,17 +94,32 @@ private:
         if (taken) {
             return {};
         }
-        const bool has_locks = !state_.trailer->locks.is_empty();
-        if (options_.on_error == OnError::abort || has_locks || taken.error().code() == ECANCELED) {
-            return std::move(taken).error().under(
-                has_locks ? "The open descriptors and locks of the source cannot be had"
-                          : "The open descriptors of the source cannot be had");
+        auto error = std::move(taken).error().under("The open descriptors of the source cannot be "
+                                                    "had");
+        if (options_.on_error == OnError::abort || error.code() == ECANCELED) {
+            return std::move(error).with_remedy(
+                "Where the source has gone for good, start the daemon here with "
+                "--migration-on-error=guest-error: it goes on by paths");
         }
         log_.write(LogLevel::warn,
-                   fmt::format("The open descriptors of the source cannot be had, so its files are "
-                               "opened by their paths: {}",
-                               taken.error().describe()));
+                   fmt::format("{}; its files are opened by their paths", error.describe()));
+        forfeit_locks();
         return {};
+    }
+
+    /// The guest writes where it believes to have a lock. What it locked it must not touch any
+    /// more.
+    void forfeit_locks() {
+        const auto& locks = state_.trailer->locks;
+        for (const auto& lock : locks.posix) {
+            forfeited_.insert(static_cast<std::uint64_t>(lock.node));
+        }
+        const std::set<HandleId> flocks{locks.flocks.begin(), locks.flocks.end()};
+        for (const auto& handle : state_.handles) {
+            if (flocks.count(handle.id) != 0) {
+                forfeited_.insert(static_cast<std::uint64_t>(handle.node));
+            }
+        }
     }
 
     Result<void> connect() {
@@ -282,6 +298,9 @@ private:
     }
 
     Result<void> load_other(std::size_t i) {
+        if (forfeited_.count(static_cast<std::uint64_t>(state_.inodes[i].id)) != 0) {
+            return Error{ENOLCK, "The guest held locks on it, which went with the source"};
+        }
         struct statx status {};
         auto opened = open_here(i, status);
         if (!opened && passed_) {
@@ -458,6 +477,7 @@ private:
     std::optional<Result<void>> proof_;
     std::unique_ptr<DescriptorSource> source_;
     std::unique_ptr<PassedFiles> passed_;
+    std::unordered_set<std::uint64_t> forfeited_; ///< inodes whose locks are lost
 };
 
 } // namespace

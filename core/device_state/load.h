@@ -38,7 +38,7 @@ struct LoadOptions {
 /// source's own file descriptions, and what cannot be opened by its path, or is another file there,
 /// is the descriptor that the source has. Without them (another host, another directory, a source
 /// that cannot be reached or refuses) `on_error` decides: abort fails the load, guest_error goes on
-/// by paths; a guest that holds locks is refused in both cases.
+/// by paths, and files on which the guest held locks answer EIO.
 ///
 /// Files are opened below the shared directory, name by name and through no symbolic link. File
 /// handles are opened only after the source's directory has been proved to be this one

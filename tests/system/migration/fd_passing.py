@@ -8,6 +8,7 @@ Needs: root, QEMU, network for Debian's package of the peer.
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -166,6 +167,31 @@ def survives_a_dead_destination(guest: Traveller, share: pathlib.Path):
     guest.check_running()
 
 
+def waits_for_a_destination_that_needs_longer(guest: Traveller, share: pathlib.Path):
+    """Without a return path the source's QEMU believes to be done, and is ended, before the destination has loaded."""
+    open_in_guest(guest, 'unwaited', 'unwaited')
+    guest.run('rm /mnt/unwaited')
+    daemon = vm.Daemon(OURS, share, *PASSING, *LOCKS)
+    destination = vm.Guest([vm.Share('s', daemon.socket)], image=guest.image, incoming='defer')
+    uri = f'unix:{destination.directory}/migration'
+    guest.guest.qmp.execute('migrate-set-parameters', **{'max-bandwidth': 1 << 30})
+    for qemu in (guest.guest, destination):
+        qemu.qmp.execute('migrate-set-capabilities', capabilities=[{'capability': 'return-path', 'state': False}])
+    destination.qmp.execute('migrate-incoming', uri=uri)
+    os.kill(daemon.serving_pid(), signal.SIGSTOP)  # it has not read its state when the source's QEMU ends
+    guest.guest.qmp.execute('migrate', uri=uri)
+    assert wait_for_migration(guest.guest) == 'completed'
+    guest.guest.__exit__()
+    os.kill(daemon.serving_pid(), signal.SIGCONT)
+    assert guest.daemon.wait() == 0, guest.daemon.log_text()
+    assert 'has the open descriptors' in guest.daemon.log_text(), guest.daemon.log_text()
+    guest.daemon.__exit__()
+    guest.daemon, guest.guest = daemon, destination
+    guest.check_keeper()
+    assert read_open(guest, 'unwaited') == 'unwaited\n'
+    close_in_guest(guest, 'unwaited')
+
+
 def leaves_nothing_behind(sockets: pathlib.Path):
     assert sorted(sockets.glob('*')) == [], 'a daemon left its migration socket'
 
@@ -181,7 +207,7 @@ def main():
                          brings_files_that_cannot_be_opened_again, works_below_directories, moves_locks,
                          refuses_another_directory, refuses_where_the_source_is_out_of_reach,
                          refuses_another_host, goes_to_upstream_by_paths, survives_cancelling,
-                         survives_a_dead_destination):
+                         survives_a_dead_destination, waits_for_a_destination_that_needs_longer):
                 step(guest, share)
                 print(step.__name__, flush=True)
             for sandbox in sandboxes:

@@ -13,6 +13,7 @@ import base64
 import contextlib
 import dataclasses
 import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -41,12 +42,16 @@ export HOME=/ PATH=/bin:/sbin TERM=dumb
 stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1 2>&1
 echo "@@ready"
-while read -r line; do
+while read -r sum line; do
+    [ "$(echo "$line" | md5sum)" = "$sum  -" ] || { echo "@@damaged"; continue; }
     echo "$line" | base64 -d >/tmp/.command
     sh /tmp/.command </dev/null 2>&1
     echo "@@exit $?"
 done
 '''
+
+
+DAMAGED = b'@@damaged\n'
 
 
 class GuestError(Exception):
@@ -227,6 +232,7 @@ class Guest:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-guest-'))
         self.image = image or make_initramfs(self.directory, extra or {})
         self.buffer = b''
+        self.command = b''
         self.shell = None
         if share_arguments is None:
             share_arguments = self._share_arguments(shares, memory)
@@ -284,13 +290,21 @@ class Guest:
             if not data:
                 raise GuestError(f'the guest is gone\n{self.report()}')
             self.buffer += data.replace(b'\r', b'')
+            if DAMAGED in self.buffer:  # a busy guest's serial port overruns: it heard half of it
+                self.buffer = self.buffer.replace(DAMAGED, b'')
+                self._send_command()
         head, self.buffer = self.buffer.split(marker, 1)
         return head
 
     def start(self, script: str):
         """Sends a command without waiting for its end; finish() collects it."""
+        line = base64.b64encode(script.encode()) + b'\n'
+        self.command = hashlib.md5(line).hexdigest().encode() + b' ' + line
+        self._send_command()
+
+    def _send_command(self):
         self.shell.settimeout(30)
-        self.shell.sendall(base64.b64encode(script.encode()) + b'\n')
+        self.shell.sendall(self.command)
 
     def finish(self, timeout: float = 60) -> tuple[int, str]:
         output = self._read_until(b'@@exit ', timeout)
