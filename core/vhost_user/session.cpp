@@ -56,6 +56,10 @@ FailureReply failure_reply(std::uint32_t request) {
 
 } // namespace
 
+std::size_t queue_thread_count(std::size_t asked, unsigned cpus) {
+    return asked != 0 ? asked : std::max(2U, cpus);
+}
+
 std::vector<std::byte> make_fs_config(std::string_view tag, std::uint32_t num_request_queues) {
     VirtioFsConfig config{};
     assert(tag.size() <= sizeof config.tag);

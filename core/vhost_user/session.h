@@ -21,7 +21,8 @@ struct SessionOptions {
     /// kick, call and err messages has 8 bits. A queue costs nothing until the guest starts it.
     std::uint16_t queue_count = 256;
     /// Threads that serve request queues, at most; queues share them in turn. 0: one per CPU of the
-    /// process. hiprio has a thread of its own in every case.
+    /// host, and at least two, so that a request that waits for storage does not hold up every
+    /// queue. hiprio has a thread of its own in every case.
     std::size_t queue_threads = 0;
     /// Threads for requests of RequestCost::slow, shared by all queues. 0: the queue's thread does
     /// all.
@@ -32,6 +33,10 @@ struct SessionOptions {
     /// The device's configuration space (make_fs_config). Empty: CONFIG is not offered.
     std::vector<std::byte> config_space;
 };
+
+/// How many threads serve request queues: `asked` (SessionOptions::queue_threads) on a host with
+/// `cpus` CPUs (0: not known).
+[[nodiscard]] std::size_t queue_thread_count(std::size_t asked, unsigned cpus);
 
 /// The configuration space of a virtio-fs device: the tag padded to 36 bytes, then the number of
 /// request queues. Precondition: tag.size() <= 36.

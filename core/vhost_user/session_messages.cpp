@@ -375,9 +375,8 @@ Result<QueueWorker*> BackendSession::Impl::find_worker(QueueIndex index) {
     if (index == hiprio_queue) {
         return start("vfs-hiprio", hiprio_worker_);
     }
-    const std::size_t wanted = options_.queue_threads != 0
-                                   ? options_.queue_threads
-                                   : std::max(1U, std::thread::hardware_concurrency());
+    const std::size_t wanted =
+        queue_thread_count(options_.queue_threads, std::thread::hardware_concurrency());
     request_workers_.resize(std::max<std::size_t>(request_workers_.size(), wanted));
     return start("vfs-queue", request_workers_[(to_integer(index) - 1U) % wanted]);
 }

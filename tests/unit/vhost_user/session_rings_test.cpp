@@ -150,6 +150,13 @@ TEST_F(SessionRings, KeepsHiprioFreeOfSlowRequests) {
     EXPECT_EQ(echo(*queues[0], "forget"), "forget");
 }
 
+TEST(QueueThreads, AreAtLeastTwoWhereNothingElseIsAsked) {
+    EXPECT_EQ(queue_thread_count(0, 1), 2U);
+    EXPECT_EQ(queue_thread_count(0, 0), 2U);
+    EXPECT_EQ(queue_thread_count(0, 8), 8U);
+    EXPECT_EQ(queue_thread_count(1, 8), 1U);
+}
+
 TEST_F(SessionRings, ServesOtherQueuesBesideASlowOne) {
     SessionOptions options;
     options.queue_threads = 2;
