@@ -3,6 +3,7 @@
 // time. What it finds it finds under the sanitizers.
 #include "tests/unit/passthrough/share_fixture.h"
 
+#include <array>
 #include <atomic>
 #include <random>
 #include <thread>
@@ -79,8 +80,22 @@ private:
         expect(error_of(entry));
         if (entry) {
             expect(error_of(fs_.getattr(ctx, entry->node, std::nullopt)));
+            read(ctx, entry->node);
             fs_.forget(ctx, entry->node, 1);
         }
+    }
+    void read(fuse::Context& ctx, NodeId node) {
+        const auto opened = fs_.open(ctx, node, {O_RDONLY, false});
+        expect(error_of(opened));
+        if (!opened) {
+            return;
+        }
+        std::array<char, 16> text{};
+        const iovec data{text.data(), text.size()};
+        fuse::ReadArgs args;
+        args.handle = opened->handle;
+        expect(error_of(fs_.read(ctx, node, args, {&data, 1})));
+        expect(error_of(fs_.release(ctx, node, {opened->handle, 0, {}, false, false})));
     }
     void list(fuse::Context& ctx) {
         const auto opened = fs_.opendir(ctx, NodeId::root, {});
@@ -125,6 +140,7 @@ void run_guests(PassthroughFs& fs) {
     EXPECT_EQ(unexpected.load(), 0);
     EXPECT_EQ(fs.gauges().inodes, 1U);
     EXPECT_EQ(fs.gauges().handles, 0U);
+    EXPECT_EQ(fs.gauges().fds, 0U);
 }
 
 TEST_F(ConcurrencyTest, KeepsItsTablesRightWithFileHandles) {
@@ -140,6 +156,14 @@ TEST_F(ConcurrencyTest, KeepsItsTablesRightByPlaces) {
     PassthroughOptions options;
     options.file_handles = FileHandleMode::never;
     options.fd_limit = 12;
+    start_on(*tree, std::move(options));
+    run_guests(*fs_);
+}
+
+TEST_F(ConcurrencyTest, KeepsItsTablesRightWhereClosedFilesStayOpen) {
+    const auto tree = make_tmpfs_dir();
+    PassthroughOptions options;
+    options.fd_limit = 256;
     start_on(*tree, std::move(options));
     run_guests(*fs_);
 }
