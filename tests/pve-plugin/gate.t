@@ -16,6 +16,18 @@ my sub pre_start {
     return eval { PVE::GuestHelpers::exec_hookscript($conf, 114, 'pre-start', 1); 1 };
 }
 
+my sub answer_target {
+    my ($findings, $status) = @_;
+
+    PluginTest::answer(
+        'target-half',
+        { vms => [{ vm => '114', targets => [{ node => 'n1', findings => $findings // [] }] }] },
+        $status,
+    );
+
+    return;
+}
+
 my $vm = { virtiofs0 => 'media', hookscript => 'local:snippets/own' };
 
 ok(pre_start($vm), 'a VM that just starts');
@@ -27,14 +39,11 @@ is_deeply(
 
 {
     local $ENV{PVE_MIGRATED_FROM} = 'n2';
-    PluginTest::answer('target-half', { findings => [] });
+    answer_target();
     ok(pre_start($vm), 'an incoming VM is taken');
-    like(PluginTest::calls(), qr/^check 114 --target-half --from n2 /m, 'after a look');
+    like(PluginTest::calls(), qr/^check 114 --target-half /m, 'after a look');
 
-    PluginTest::answer(
-        'target-half',
-        { findings => [PluginTest::blocker('Nothing is mounted')] }, 7
-    );
+    answer_target([PluginTest::blocker('Nothing is mounted')], 7);
     @PVE::GuestHelpers::CALLS = ();
     ok(!pre_start($vm), 'or refused');
     like($@, qr/cannot take VM 114: VFS-C001.*Nothing is mounted\. Mend it/, 'with the finding');
@@ -48,7 +57,7 @@ is_deeply(
 
     my $warning = PluginTest::blocker('It is slow');
     $warning->{severity} = 'warning';
-    PluginTest::answer('target-half', { findings => [$warning] }, 6);
+    answer_target([$warning], 6);
     ok(pre_start($vm), 'a warning keeps nobody out');
 
     PluginTest::fail('target-half', 'The mapping is gone');

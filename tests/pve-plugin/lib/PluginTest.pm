@@ -101,7 +101,7 @@ sub blocker {
 
     return {
         code => 'VFS-C001', severity => 'blocker', subject => "share 'media'",
-        sentence => $sentence, remedy => 'Mend it'
+        message => $sentence, remedy => 'Mend it'
     };
 }
 

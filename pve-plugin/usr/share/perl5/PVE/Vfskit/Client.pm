@@ -99,16 +99,19 @@ sub published_facts {
 sub check {
     my ($vmid) = @_;
 
-    my $document = ask('check', $vmid);
+    my $document = ask('check', $vmid, '--to', 'all');
 
     return $document->{vms}->[0] // die "vfsctl check says nothing about VM $vmid\n";
 }
 
-# What this node lacks to take the VM from $source: findings.
+# What this node lacks to take the VM: findings.
 sub check_target_half {
-    my ($vmid, $source) = @_;
+    my ($vmid) = @_;
 
-    return ask('check', $vmid, '--target-half', '--from', $source)->{findings};
+    my $vm = ask('check', $vmid, '--target-half')->{vms}->[0];
+    die "vfsctl check says nothing about VM $vmid\n" if !$vm || !$vm->{targets}->[0];
+
+    return $vm->{targets}->[0]->{findings};
 }
 
 1;

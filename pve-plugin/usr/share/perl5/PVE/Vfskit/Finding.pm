@@ -18,7 +18,7 @@ sub sentence {
 
     return join(
         '. ',
-        "$finding->{code}: $finding->{subject}: $finding->{sentence}",
+        "$finding->{code}: $finding->{subject}: $finding->{message}",
         grep { defined && length } $finding->{remedy},
     );
 }

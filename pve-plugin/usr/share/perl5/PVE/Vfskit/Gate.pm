@@ -16,9 +16,9 @@ use PVE::Vfskit::Finding ();
 use PVE::Vfskit::GuestConfig ();
 
 my sub assert_target {
-    my ($vmid, $source) = @_;
+    my ($vmid) = @_;
 
-    my $findings = PVE::Vfskit::Client::check_target_half($vmid, $source);
+    my $findings = PVE::Vfskit::Client::check_target_half($vmid);
     my @blockers = PVE::Vfskit::Finding::blockers($findings) or return;
 
     die "vfskit: this node cannot take VM $vmid: "
@@ -39,11 +39,10 @@ sub wrap_guest_helpers {
 
                 my $result = $original->(@_);
 
-                my $source = $ENV{PVE_MIGRATED_FROM};
-                assert_target($vmid, $source)
+                assert_target($vmid)
                     if $phase eq 'pre-start'
                     && $stop_on_error
-                    && $source
+                    && $ENV{PVE_MIGRATED_FROM}
                     && PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
 
                 return $result;
