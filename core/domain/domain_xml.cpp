@@ -90,6 +90,19 @@ std::optional<std::string> address_of(const Element& filesystem, const std::stri
     return text.substr(begin, address->attributes.back().span.end - begin);
 }
 
+std::vector<std::pair<std::string, std::string>> recorded_options(const Element& root,
+                                                                  std::string_view tag) {
+    std::vector<std::pair<std::string, std::string>> options;
+    if (const Element* const record = find_share_record(root, tag)) {
+        for (const auto& attribute : record->attributes) {
+            if (attribute.name != "tag" && attribute.name != "dirid") {
+                options.emplace_back(attribute.name, attribute.value);
+            }
+        }
+    }
+    return options;
+}
+
 DomainFilesystem
 read_filesystem(const Element& element, const Element& root, const std::string& text) {
     DomainFilesystem result;
@@ -101,6 +114,7 @@ read_filesystem(const Element& element, const Element& root, const std::string& 
     const auto dirid = find_recorded_dirid(root, result.tag);
     result.dirid = dirid.value_or(result.tag);
     result.dirid_from_metadata = dirid.has_value();
+    result.recorded_options = recorded_options(root, result.tag);
     result.source_dir = optional_value(source, "dir");
     result.source_socket = optional_value(source, "socket");
     const Element* const binary = element.find("binary");

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vfskit::domain {
@@ -28,6 +29,9 @@ struct DomainFilesystem {
     std::string tag;
     std::string dirid; ///< from our metadata, else the tag
     bool dirid_from_metadata = false;
+    /// What our metadata says about the share besides tag and dirid, in the order of the document:
+    /// the options of a daemon that vfskit starts, by their long names ("cache", "always").
+    std::vector<std::pair<std::string, std::string>> recorded_options;
     std::optional<std::string> source_dir;
     std::optional<std::string> source_socket;
     std::optional<std::string> binary_path;
