@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What does the libvirt hook cost per call, from exec to exit?
+
+    bench/bench_hook.py HOOK WRAPPER VIRTIOFSD [--mappings 1000] [--runs 50]
+
+libvirt calls it for every step of every domain and waits. The median and the worst of the runs are printed; the
+aim is 10 ms for any call that starts no daemon, virtiofsd's answer to --print-capabilities included (its own line
+says how much that is). Runs in a mount namespace of its own, where /etc/vfskit is empty; as root.
+"""
+import argparse
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+INSIDE = 'VFSKIT_BENCH_INSIDE'
+CONFIG = pathlib.Path('/etc/vfskit')
+
+DOMAIN = """<domain type='kvm'>
+  <name>web</name>
+  <metadata><vfskit:shares xmlns:vfskit='urn:vfskit:domain:1'>
+    <vfskit:share tag='films' dirid='share-1'/></vfskit:shares></metadata>
+  <devices>{}</devices>
+</domain>
+"""
+SHARE = """<filesystem type='mount'><driver type='virtiofs'/><source dir='/srv/elsewhere'/><target dir='films'/>
+</filesystem>"""
+DISKS = ''.join(f"<disk type='file'><source file='/var/lib/images/{n}'/><target dev='vd{n}'/></disk>\n"
+                for n in range(100))
+
+
+def milliseconds(command, text, runs):
+    """Median time, worst time, and CPU time per call: the last does not depend on what else this machine does."""
+    took = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(runs):
+        begin = time.perf_counter()
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        took.append((time.perf_counter() - begin) * 1000)
+        assert done.returncode == 0, done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return statistics.median(took), max(took), cpu * 1000 / runs
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('hook')
+    parser.add_argument('wrapper')
+    parser.add_argument('virtiofsd')
+    parser.add_argument('--mappings', type=int, default=1000)
+    parser.add_argument('--runs', type=int, default=50)
+    arguments = parser.parse_args()
+    if INSIDE not in os.environ:
+        CONFIG.mkdir(exist_ok=True)
+        os.execvpe('unshare', ['unshare', '--mount', '--propagation', 'private', sys.executable, *sys.argv],
+                   {**os.environ, INSIDE: '1'})
+    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', CONFIG], check=True)
+    node = platform.node().split('.')[0]
+    (CONFIG / 'mappings.yaml').write_text('version: 1\nmappings:\n' + ''.join(
+        f'  share-{n}:\n    live-migration-method: find-paths\n    nodes: {{{node}: /tmp}}\n'
+        for n in range(arguments.mappings)))
+    (CONFIG / 'libvirt.conf').write_text(
+        f'wrapper = {os.path.abspath(arguments.wrapper)}\ndaemon = {os.path.abspath(arguments.virtiofsd)}\n')
+
+    print(f'{platform.node()}, {os.cpu_count()} CPUs, Linux {platform.release()}, {arguments.mappings} mappings, '
+          f'load {os.getloadavg()[0]:.1f}')
+    ours = DOMAIN.format(DISKS + SHARE)
+    other = DOMAIN.format(DISKS)
+    hook = os.path.abspath(arguments.hook)
+    calls = [
+        ('started (not ours)', [hook, 'web', 'started', 'begin', '-'], ours),
+        ('migrate, no shares', [hook, 'web', 'migrate', 'begin', '-'], other),
+        ('prepare, libvirt-managed share', [hook, 'web', 'prepare', 'begin', '-'], ours),
+        ('release, no daemon', [hook, 'web', 'release', 'end', 'shutdown'], ours),
+        ('reconnect, no daemon', [hook, 'web', 'reconnect', 'begin', '-'], ours),
+        ('migrate, rewritten and checked', [hook, 'web', 'migrate', 'begin', '-'], ours),
+        ('virtiofsd --print-capabilities', [arguments.virtiofsd, '--print-capabilities'], ''),
+        ('/bin/true, the floor', ['/bin/true'], ''),
+    ]
+    for name, command, text in calls:
+        median, worst, cpu = milliseconds(command, text, arguments.runs)
+        print(f'{name:32} {median:7.2f} ms   worst {worst:7.2f} ms   CPU {cpu:6.2f} ms')
+
+
+if __name__ == '__main__':
+    main()
