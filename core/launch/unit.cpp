@@ -101,6 +101,9 @@ void add_sandbox(Properties& properties,
                        // Everything but the share and the sockets is read-only; no path is hidden,
                        // because a share may be anywhere.
                        {"ProtectSystem", std::string{"strict"}},
+                       // "strict" leaves these two to other properties.
+                       {"ProtectHome", std::string{"read-only"}},
+                       {"ReadOnlyPaths", std::vector<std::string>{"/run"}},
                        {"ReadWritePaths", std::move(writable)},
                        // Not PrivateNetwork: whether a socket is listened on is read from the
                        // network namespace's table, and virtiofsd enters an empty one itself.

@@ -103,7 +103,7 @@ class TransientUnits(unittest.TestCase):
     def test_it_may_write_to_the_share_only(self):
         # Without virtiofsd's own walls, which would hide the unit's.
         pid = json.loads(self.start('--sandbox', 'none', '--json').stdout)['pid']
-        attempts = 'for place in /srv/share /run/vfskit/web /etc /usr /root /srv /var; do ' \
+        attempts = 'for place in /srv/share /run/vfskit/web /etc /home /root /run /srv /var; do ' \
                    'touch $place/probe 2>/dev/null && { rm -f $place/probe; echo $place; }; done; true'
         inside = run('nsenter', f'--target={self.host_pid(pid)}', '--mount', '--root', '--wd=/', '--', 'sh', '-c',
                      attempts)
