@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One list of members per struct, members(), serves the writer and the reader alike.
+#include "core/node/facts_json.h"
+
 #include "core/base/text.h"
-#include "core/node/facts.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -305,10 +306,14 @@ public:
             object_[name] = fmt::format("{:016x}", *member.value);
         }
     }
-    static Json value(NodeFacts& facts) {
+    static Json document(NodeFacts& facts) {
         Json document{{"kind", kind_word}, {"version", format_version}};
         document.update(object(facts));
         return document;
+    }
+    template <Described T>
+    static Json value(T& member) {
+        return object(member);
     }
 
 private:
@@ -326,10 +331,6 @@ private:
             array.push_back(value(member));
         }
         return array;
-    }
-    template <Described T>
-    static Json value(T& member) {
-        return object(member);
     }
     template <class T>
     static Json object(T& member) {
@@ -512,7 +513,7 @@ private:
 std::string dump(const NodeFacts& facts, int indent) {
     // members() is written for members that a reader may set; a writer leaves them alone.
     auto copy = facts;
-    return Writer::value(copy).dump(indent);
+    return Writer::document(copy).dump(indent);
 }
 
 } // namespace
@@ -523,6 +524,23 @@ std::string to_json(const NodeFacts& facts) {
 
 std::string to_compact_json(const NodeFacts& facts) {
     return dump(facts, -1);
+}
+
+std::string encode_path(const PathFacts& path) {
+    auto copy = path;
+    return Writer::value(copy).dump();
+}
+
+Result<PathFacts> decode_path(std::string_view json) {
+    const Json document = Json::parse(json, nullptr, false);
+    PathFacts path;
+    std::optional<std::string> fault;
+    Reader reader{document, "path", fault};
+    members(reader, path);
+    if (fault) {
+        return Error{EBADMSG, fmt::format("The facts of a path cannot be read: {}", *fault)};
+    }
+    return path;
 }
 
 Result<NodeFacts> parse_facts(std::string_view json) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of collect(). Internal to the room node.
+#pragma once
+
+#include "core/node/collect.h"
+#include "core/node/process_table.h"
+#include "core/node/qemu_process.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace vfskit::node {
+
+/// Asks programs what they are, each file once however many paths and processes lead to it.
+class ProgramCache {
+public:
+    explicit ProgramCache(share::ProcessRunner run) : run_{std::move(run)} {}
+
+    /// `path` may be /proc/PID/exe: then it is the program as it runs.
+    Result<share::DaemonInfo> virtiofsd(const std::string& path);
+    /// The first version in what `path --version` prints.
+    std::optional<Version> version(const std::string& path);
+
+private:
+    using FileId = std::pair<std::uint64_t, std::uint64_t>; // device, inode
+    share::ProcessRunner run_;
+    std::map<FileId, Result<share::DaemonInfo>> daemons_;
+    std::map<FileId, std::optional<Version>> versions_;
+};
+
+BinaryKind kind_of(const share::DaemonInfo& daemon);
+
+/// A guest, and the shares that its QEMU has.
+struct RunningGuest {
+    GuestFacts facts;
+    std::vector<QemuShare> shares;
+};
+
+std::vector<RunningGuest> collect_guests(const Places& places, Time boot, ProgramCache& programs);
+std::vector<DaemonFacts> collect_daemons(const Places& places,
+                                         const std::vector<MappedPath>& paths,
+                                         const std::vector<RunningGuest>& guests,
+                                         Time boot,
+                                         ProgramCache& programs);
+
+std::vector<BinaryFacts> collect_virtiofsds(const Places& places, ProgramCache& programs);
+std::vector<EmulatorFacts> collect_qemus(const Places& places,
+                                         const std::vector<RunningGuest>& guests,
+                                         ProgramCache& programs);
+std::optional<LibvirtFacts>
+collect_libvirt(const Places& places, Time boot, ProgramCache& programs);
+std::optional<PveFacts> collect_pve(const Places& places);
+std::optional<MemoryFacts> collect_memory(const Places& places);
+
+} // namespace vfskit::node
