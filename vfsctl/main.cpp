@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/host.h"
+#include "core/node/facts_source.h"
 #include "vfsctl/libvirt/load.h"
 #include "vfsctl/program.h"
 #include "vfsctl/verbs.h"
@@ -51,6 +52,20 @@ const std::atomic<bool>& catch_interrupt() {
     return interrupted;
 }
 
+node::NodeFacts collect_facts(const node::CollectRequest& request) {
+    node::Places places;
+    if (auto directory = environment_variable("VFSKIT_RUN_DIR"); !directory.empty()) {
+        places.run_dir = std::move(directory);
+    }
+    return node::collect(request, places);
+}
+
+Result<std::unique_ptr<store::FactsStore>> open_facts(std::string_view store_url) {
+    const auto directory = environment_variable("VFSKIT_FACTS_DIR");
+    return directory.empty() ? store::open_facts_store(store_url)
+                             : store::open_facts_store(store_url, directory);
+}
+
 vfsctl::Environment this_process() {
     return {.out = std::cout,
             .err = std::cerr,
@@ -63,6 +78,9 @@ vfsctl::Environment this_process() {
             .variable = environment_variable,
             .open_store = store::open_store,
             .run_process = share::run_daemon_query,
+            .collect_facts = collect_facts,
+            .open_facts = open_facts,
+            .run_ssh = node::run_ssh,
             .connect_libvirt = vfsctl::connect_libvirt,
             .is_directory = is_directory,
             .is_executable = is_executable,

@@ -7,7 +7,9 @@
 #include "core/base/result.h"
 #include "core/launch/service_manager.h"
 #include "core/mapping/mapping.h"
+#include "core/node/collect.h"
 #include "core/share/dialect.h"
+#include "core/store/facts_store.h"
 #include "core/store/store.h"
 #include "vfsctl/libvirt/connection.h"
 #include "vfsctl/output/output.h"
@@ -40,6 +42,12 @@ struct Environment {
     std::function<std::string(const std::string&)> variable;
     std::function<Result<std::unique_ptr<store::MappingStore>>(std::string_view url)> open_store;
     share::ProcessRunner run_process;
+    /// node::collect() of this machine.
+    std::function<node::NodeFacts(const node::CollectRequest&)> collect_facts;
+    /// The place of published facts that belongs to a store.
+    std::function<Result<std::unique_ptr<store::FactsStore>>(std::string_view store_url)>
+        open_facts;
+    share::ProcessRunner run_ssh;
     ConnectLibvirt connect_libvirt;
     std::function<bool(const std::string&)> is_directory;
     std::function<bool(const std::string&)> is_executable;

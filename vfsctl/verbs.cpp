@@ -24,6 +24,9 @@
 #include "vfsctl/cmd/mapping_set.h"
 #include "vfsctl/cmd/mapping_show.h"
 #include "vfsctl/cmd/migrate.h"
+#include "vfsctl/cmd/node_facts.h"
+#include "vfsctl/cmd/node_list.h"
+#include "vfsctl/cmd/node_publish.h"
 #include "vfsctl/cmd/qemu_args.h"
 #include "vfsctl/cmd/top.h"
 #include "vfsctl/cmd/watch.h"
@@ -36,35 +39,22 @@ namespace vfskit::vfsctl {
 VerbTable all_verbs() {
     return {.verbs =
                 {
-                    complete_tree_verb(),
-                    complete_words_verb(),
-                    completion_verb(),
-                    daemon_command_verb(),
-                    daemon_list_verb(),
-                    daemon_log_level_verb(),
-                    daemon_start_verb(),
-                    daemon_status_verb(),
-                    daemon_stop_verb(),
-                    guest_cloud_init_verb(),
-                    guest_dracut_verb(),
-                    guest_fstab_verb(),
-                    guest_kubevirt_verb(),
-                    guest_systemd_verb(),
-                    mapping_add_verb(),
-                    mapping_doctor_verb(),
-                    mapping_export_verb(),
-                    mapping_import_verb(),
-                    mapping_list_verb(),
-                    mapping_remove_verb(),
-                    mapping_set_verb(),
-                    mapping_show_verb(),
-                    migrate_verb(),
-                    qemu_args_verb(),
-                    top_verb(),
-                    watch_verb(),
-                    xml_filesystem_verb(),
-                    xml_memory_verb(),
-                    xml_patch_verb(),
+                    complete_tree_verb(),  complete_words_verb(),
+                    completion_verb(),     daemon_command_verb(),
+                    daemon_list_verb(),    daemon_log_level_verb(),
+                    daemon_start_verb(),   daemon_status_verb(),
+                    daemon_stop_verb(),    guest_cloud_init_verb(),
+                    guest_dracut_verb(),   guest_fstab_verb(),
+                    guest_kubevirt_verb(), guest_systemd_verb(),
+                    mapping_add_verb(),    mapping_doctor_verb(),
+                    mapping_export_verb(), mapping_import_verb(),
+                    mapping_list_verb(),   mapping_remove_verb(),
+                    mapping_set_verb(),    mapping_show_verb(),
+                    migrate_verb(),        node_facts_verb(),
+                    node_list_verb(),      node_publish_verb(),
+                    qemu_args_verb(),      top_verb(),
+                    watch_verb(),          xml_filesystem_verb(),
+                    xml_memory_verb(),     xml_patch_verb(),
                 },
             .groups = {
                 {"completion", "Print the completion script of a shell"},
@@ -72,6 +62,7 @@ VerbTable all_verbs() {
                 {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},
                 {"migrate", "Live-migrate a libvirt domain, each share to its path there"},
+                {"node", "What nodes have, run and mount, and tell each other"},
                 {"qemu", "QEMU's arguments"},
                 {"top", "Watch running daemons at work"},
                 {"watch", "Mend what migrations leave behind in libvirt's stored definitions"},

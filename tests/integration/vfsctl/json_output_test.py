@@ -40,6 +40,9 @@ CALLS = {
                     (('media', '--description', 'Films'), 'mapping-change')],
     'mapping show': [(('media',), 'mapping')],
     'migrate': [],  # needs two hosts: tests/system/libvirt
+    'node facts': [((), 'node-facts'), (('--node', 'n1'), 'node-facts')],
+    'node list': [((), 'node-list')],
+    'node publish': [((), 'node-publish'), (('--withdraw',), 'node-publish'), (('--node', 'n1'), 'node-publish')],
     'qemu args': [(('media', '--vm', '100', '--node', 'n1'), 'qemu-args'),
                   (('media', '--vm', '100', '--node', 'n1', '--memory', '1G'), 'qemu-args')],
     'top': [(('--once', '--interval', '0.1'), 'top'),

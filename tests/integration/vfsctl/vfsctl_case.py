@@ -31,7 +31,8 @@ class VfsctlCase(unittest.TestCase):
         self.dir = pathlib.Path(directory.name)
         self.store = self.dir / 'mappings.yaml'
         self.env = {'PATH': os.environ['PATH'], 'HOME': directory.name, 'LC_ALL': 'C.UTF-8',
-                    'VFSKIT_STORE': f'yaml:{self.store}', 'VFSKIT_RUN_DIR': str(self.dir / 'run')}
+                    'VFSKIT_STORE': f'yaml:{self.store}', 'VFSKIT_RUN_DIR': str(self.dir / 'run'),
+                    'VFSKIT_FACTS_DIR': str(self.dir / 'facts')}
         self.env.update({key: value for key, value in os.environ.items()
                          if key.endswith('SAN_OPTIONS')})
 

@@ -36,6 +36,22 @@ public:
               .run_process = [](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
                   return Error{ENOENT, "There is no " + spec.program};
               },
+              .collect_facts =
+                  [this](const node::CollectRequest& request) {
+                      collect_request = request;
+                      node::NodeFacts facts;
+                      facts.node = request.node;
+                      facts.collected_at = collected_at;
+                      facts.vfskit_version = request.vfskit_version;
+                      facts.problems = request.problems;
+                      return facts;
+                  },
+              .open_facts = [this](std::string_view) -> Result<std::unique_ptr<store::FactsStore>> {
+                  return store::open_facts_directory(facts_directory);
+              },
+              .run_ssh = [](const ProcessSpec&) -> Result<base::ProcessOutput> {
+                  return Error{ENOENT, "There is no ssh"};
+              },
               .connect_libvirt = [this](const std::string& uri)
                   -> Result<std::unique_ptr<vfsctl::LibvirtConnection>> {
                   const auto host = libvirt.find(uri);
@@ -75,6 +91,10 @@ public:
     std::map<std::string, std::string> variables;
     std::atomic<bool> interrupted = false;
     std::string opened_url;
+    node::CollectRequest collect_request; ///< what was last asked for
+    node::Time collected_at =
+        std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    std::string facts_directory = "/nonexistent";
     std::map<std::string, FakeHost> libvirt; // by uri
     std::istringstream in;
     /// What happens while a verb waits.
