@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
 #include "core/mapping/mapping.h"
+#include "core/store/etcd_store.h"
 #include "core/store/facts_store.h"
 #include "core/store/pve_files.h"
 
@@ -160,6 +161,9 @@ Result<std::unique_ptr<FactsStore>> open_facts_store(std::string_view store_url,
             root.pop_back();
         }
         return std::unique_ptr<FactsStore>{std::make_unique<PveFacts>(root)};
+    }
+    if (is_etcd_url(store_url)) {
+        return open_etcd_facts(store_url);
     }
     return open_facts_directory(std::string{directory});
 }

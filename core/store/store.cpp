@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/store.h"
 
+#include "core/store/etcd_store.h"
 #include "core/store/pve_store.h"
 #include "core/store/yaml_store.h"
 
@@ -17,8 +18,9 @@ namespace {
 
 constexpr std::string_view yaml_scheme = "yaml:";
 constexpr std::string_view pve_scheme = "pve:";
-constexpr std::string_view known_urls =
-    "Use yaml:/path/to/mappings.yaml, pve:/etc/pve, or the path of a .yaml file";
+constexpr std::string_view known_urls = "Use yaml:/path/to/mappings.yaml, pve:/etc/pve, "
+                                        "etcd://host:2379/prefix, or the path of a .yaml "
+                                        "file";
 
 Error unusable_url(std::string_view url, std::string_view why) {
     return Error{EINVAL, fmt::format("Store '{}' {}", url, why)}.with_remedy(
@@ -67,6 +69,9 @@ Result<std::unique_ptr<MappingStore>> open_store(std::string_view url) {
     }
     if (url.starts_with(pve_scheme)) {
         return open_pve_store(std::string{url.substr(pve_scheme.size())});
+    }
+    if (is_etcd_url(url)) {
+        return open_etcd_store(url);
     }
     if (url.ends_with(".yaml") || url.ends_with(".yml")) {
         return open_yaml(url, url);

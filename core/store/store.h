@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Room store, floor 2.
 // Is: where mappings live: the MappingStore interface and its engines (YAML file, Proxmox section
-// config). Knows: file formats, revisions, locks, and how to change one mapping and leave every
-// other byte alone. Does not know: shares, nodes' real directories, or who asks.
+// config, etcd). Knows: file formats, revisions, locks, and how to change one mapping and leave
+// every other byte alone. Does not know: shares, nodes' real directories, or who asks.
 #pragma once
 
 #include "core/base/result.h"
@@ -86,9 +86,9 @@ Result<Revision> update(MappingStore& store,
                         const std::function<Result<std::vector<Edit>>(const Snapshot&)>& decide,
                         int max_attempts = 16);
 
-/// Opens the store that `url` names: "yaml:/path", "pve:/etc/pve" (its mapping/directory.cfg), or a
-/// bare path ending in .yaml or .yml. EINVAL names the url and lists what is known. Nothing is read
-/// yet.
+/// Opens the store that `url` names: "yaml:/path", "pve:/etc/pve" (its mapping/directory.cfg),
+/// "etcd://host:2379/prefix" (see etcd_url.h), or a bare path ending in .yaml or .yml. EINVAL names
+/// the url and lists what is known. Nothing is read yet.
 Result<std::unique_ptr<MappingStore>> open_store(std::string_view url);
 
 /// Which store is used: `option` (from --store) if given, else `environment` (VFSKIT_STORE) if not

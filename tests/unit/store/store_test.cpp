@@ -97,13 +97,19 @@ TEST(OpenStore, KnowsProxmox) {
     EXPECT_EQ((*open_store("pve:" + dir.root()))->url(), "pve:" + dir.root());
 }
 
+TEST(OpenStore, KnowsEtcd) {
+    const auto opened = open_store("etcd://a:2379,b:2379/vfskit");
+    ASSERT_TRUE(opened) << opened.error().describe();
+    EXPECT_EQ((*opened)->url(), "etcd://a:2379,b:2379/vfskit");
+}
+
 TEST(OpenStore, ListsWhatIsKnown) {
-    const auto opened = open_store("etcd://host");
+    const auto opened = open_store("gopher://host");
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code(), EINVAL);
     EXPECT_EQ(opened.error().describe(),
-              "Store 'etcd://host' is of no known kind. Use yaml:/path/to/mappings.yaml, "
-              "pve:/etc/pve, or the path of a .yaml file");
+              "Store 'gopher://host' is of no known kind. Use yaml:/path/to/mappings.yaml, "
+              "pve:/etc/pve, etcd://host:2379/prefix, or the path of a .yaml file");
     EXPECT_FALSE(open_store(""));
     EXPECT_FALSE(open_store("yaml:"));
     EXPECT_FALSE(open_store("yaml:/etc/"));
