@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/verbs.h"
 
+#include "vfsctl/cmd/check.h"
 #include "vfsctl/cmd/complete_tree.h"
 #include "vfsctl/cmd/complete_words.h"
 #include "vfsctl/cmd/completion.h"
@@ -10,6 +11,7 @@
 #include "vfsctl/cmd/daemon_start.h"
 #include "vfsctl/cmd/daemon_status.h"
 #include "vfsctl/cmd/daemon_stop.h"
+#include "vfsctl/cmd/drain.h"
 #include "vfsctl/cmd/guest_cloud_init.h"
 #include "vfsctl/cmd/guest_dracut.h"
 #include "vfsctl/cmd/guest_fstab.h"
@@ -37,28 +39,50 @@
 namespace vfskit::vfsctl {
 
 VerbTable all_verbs() {
+    // One verb a line, so that two branches that add one merge.
+    // clang-format off
     return {.verbs =
                 {
-                    complete_tree_verb(),  complete_words_verb(),
-                    completion_verb(),     daemon_command_verb(),
-                    daemon_list_verb(),    daemon_log_level_verb(),
-                    daemon_start_verb(),   daemon_status_verb(),
-                    daemon_stop_verb(),    guest_cloud_init_verb(),
-                    guest_dracut_verb(),   guest_fstab_verb(),
-                    guest_kubevirt_verb(), guest_systemd_verb(),
-                    mapping_add_verb(),    mapping_doctor_verb(),
-                    mapping_export_verb(), mapping_import_verb(),
-                    mapping_list_verb(),   mapping_remove_verb(),
-                    mapping_set_verb(),    mapping_show_verb(),
-                    migrate_verb(),        node_facts_verb(),
-                    node_list_verb(),      node_publish_verb(),
-                    qemu_args_verb(),      top_verb(),
-                    watch_verb(),          xml_filesystem_verb(),
-                    xml_memory_verb(),     xml_patch_verb(),
+                    check_verb(),
+                    complete_tree_verb(),
+                    complete_words_verb(),
+                    completion_verb(),
+                    daemon_command_verb(),
+                    daemon_list_verb(),
+                    daemon_log_level_verb(),
+                    daemon_start_verb(),
+                    daemon_status_verb(),
+                    daemon_stop_verb(),
+                    drain_verb(),
+                    guest_cloud_init_verb(),
+                    guest_dracut_verb(),
+                    guest_fstab_verb(),
+                    guest_kubevirt_verb(),
+                    guest_systemd_verb(),
+                    mapping_add_verb(),
+                    mapping_doctor_verb(),
+                    mapping_export_verb(),
+                    mapping_import_verb(),
+                    mapping_list_verb(),
+                    mapping_remove_verb(),
+                    mapping_set_verb(),
+                    mapping_show_verb(),
+                    migrate_verb(),
+                    node_facts_verb(),
+                    node_list_verb(),
+                    node_publish_verb(),
+                    qemu_args_verb(),
+                    top_verb(),
+                    watch_verb(),
+                    xml_filesystem_verb(),
+                    xml_memory_verb(),
+                    xml_patch_verb(),
                 },
             .groups = {
+                {"check", "Say what would fail if a VM with shares were moved"},
                 {"completion", "Print the completion script of a shell"},
-                {"daemon", "virtiofsd's command line; start, stop and ask daemons"},
+                {"daemon", "virtiofsd's command line, and what running daemons do"},
+                {"drain", "Say which VMs would block a node's maintenance, and where each could go"},
                 {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},
                 {"migrate", "Live-migrate a libvirt domain, each share to its path there"},
@@ -68,6 +92,7 @@ VerbTable all_verbs() {
                 {"watch", "Mend what migrations leave behind in libvirt's stored definitions"},
                 {"xml", "libvirt domain XML"},
             }};
+    // clang-format on
 }
 
 } // namespace vfskit::vfsctl

@@ -7,8 +7,6 @@
 namespace vfskit::check {
 namespace {
 
-using node::DaemonOptions;
-
 /// Sockets of daemons that our hook starts before QEMU does.
 constexpr std::string_view run_dir = "/run/vfskit/";
 /// What qemu-server runs.
@@ -114,19 +112,37 @@ void judge_abilities(const ShareScene& share,
     }
 }
 
+/// The options that both ends must agree on.
+struct SharedOptions {
+    bool writeback = false;
+    bool acl = false;
+    bool announce_submounts = true;
+    bool xattr = false;
+    bool readonly = false;
+    share::CachePolicy cache = share::CachePolicy::automatic;
+};
+
+SharedOptions shared_options(const node::DaemonOptions& options) {
+    return {.writeback = options.writeback,
+            .acl = options.posix_acl != share::Negotiation::never,
+            .announce_submounts = options.announce_submounts,
+            .xattr = options.xattr,
+            .readonly = options.readonly,
+            .cache = options.cache};
+}
+
 /// What the target's daemon will be started with, as far as that is known beforehand.
-std::optional<DaemonOptions> planned_options(const ShareScene& scene, const Server& server) {
-    const auto& share = *scene.share;
+std::optional<SharedOptions> planned_options(const VmShare& share, const Server& server) {
     if (server.daemon != nullptr) {
-        return server.daemon->options;
+        return server.daemon->options ? std::optional{shared_options(*server.daemon->options)}
+                                      : std::nullopt;
     }
     if (share.launch == LaunchKind::pve) {
-        DaemonOptions options;
-        options.posix_acl = share.posix_acl.value_or(false) ? share::Negotiation::always
-                                                            : share::Negotiation::never;
-        options.xattr = share.xattr.value_or(false) || share.posix_acl.value_or(false);
-        options.cache = share.cache.value_or(share::CachePolicy::automatic);
-        return options;
+        const bool acl = share.posix_acl.value_or(false);
+        return SharedOptions{.acl = acl,
+                             .xattr = acl || share.xattr.value_or(false),
+                             .readonly = share.readonly,
+                             .cache = share.cache.value_or(share::CachePolicy::automatic)};
     }
     // The XML, or our own record of the share, travels with the VM: the same options.
     return std::nullopt;
@@ -134,9 +150,9 @@ std::optional<DaemonOptions> planned_options(const ShareScene& scene, const Serv
 
 void judge_options(const ShareScene& scene,
                    const End& target,
-                   const DaemonOptions& there,
+                   const SharedOptions& there,
                    std::vector<Finding>& findings) {
-    const auto& here = *scene.daemon->options;
+    const auto here = shared_options(*scene.daemon->options);
     const auto lacks = [&](std::string_view option) {
         add(findings,
             Code::option_missing_on_target,
@@ -146,8 +162,7 @@ void judge_options(const ShareScene& scene,
     if (here.writeback && !there.writeback) {
         lacks("writeback");
     }
-    if (here.posix_acl != share::Negotiation::never &&
-        there.posix_acl == share::Negotiation::never) {
+    if (here.acl && !there.acl) {
         lacks("posix-acl");
     }
     if (here.announce_submounts && !there.announce_submounts) {
@@ -202,7 +217,7 @@ void judge_target_daemon(const Scene& scene,
         return; // it starts anew there: any daemon does
     }
     judge_abilities(share, target, server, findings);
-    const auto there = planned_options(share, server);
+    const auto there = planned_options(*share.share, server);
     if (there && share.daemon != nullptr && share.daemon->options) {
         judge_options(share, target, *there, findings);
     } else if (server.daemon != nullptr && !there) {

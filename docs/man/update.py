@@ -6,7 +6,7 @@
     docs/man/update.py VFSCTL --check    exit status 1 and the names of the pages that would change
 
 The parts stand between the comments "begin generated: PART" and "end generated"; PART is "global-options",
-"groups", or "verbs GROUP". All else is written by hand.
+"groups", "findings", or "verbs GROUP". All else is written by hand.
 """
 import collections
 import json
@@ -104,7 +104,17 @@ def groups_text(tree: dict) -> str:
     return text + '.El\n'
 
 
+def findings_text(findings: list) -> str:
+    text = '.Bl -tag -width Ds\n'
+    for finding in findings:
+        text += f'.It {finding["code"].replace("-", chr(92) + "-")} Pq {finding["severity"]}\n'
+        text += ''.join(sentences(finding[key]) + '\n' for key in ('title', 'reason', 'remedy'))
+    return text + '.El\n'
+
+
 def part_text(tree: dict, part: str) -> str:
+    if part == 'findings':
+        return findings_text(tree['findings'])
     if part == 'global-options':
         help_option = {'name': '--help', 'short-name': '-h', 'value': '', 'help': 'Print help and exit'}
         return items(tree['global-options'] + [help_option])
@@ -120,6 +130,8 @@ def updated(text: str, tree: dict) -> str:
 def main(vfsctl: str, check: bool) -> int:
     tree = json.loads(subprocess.run([vfsctl, 'complete', 'tree'], check=True, text=True,
                                      capture_output=True).stdout)
+    tree['findings'] = json.loads(subprocess.run([vfsctl, 'check', '--explain', 'all', '--json'], check=True,
+                                                 text=True, capture_output=True).stdout)['findings']
     stale = 0
     for page in sorted(HERE.glob('*.[1-8]')):
         text = page.read_text()

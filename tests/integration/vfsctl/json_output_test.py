@@ -13,6 +13,7 @@ DAEMON = ('--node', 'n1', '--dialect', 'rust-1.14')
 
 # Verb: calls, each (words after the verb, kind of the document). A verb that prints no data has none.
 CALLS = {
+    'check': [(('--explain', 'all'), 'finding-catalogue')],  # see also test_of_a_check_obeys_its_schema
     'completion': [],
     'daemon command': [(('media', '--vm', '100', *DAEMON), 'daemon-command'),
                        (('media', '--fd', '7', '--node', 'n1', '--compat=pve'), 'daemon-command')],
@@ -23,6 +24,7 @@ CALLS = {
     'daemon status': [((), 'daemon-states'), (('100', 'media'), 'daemon-states'),
                       (('--control-socket', 'run/100/media.control'), 'daemon-states')],
     'daemon stop': [(('101',), 'daemon-stopped'), (('--stale',), 'daemon-stopped')],
+    'drain': [],  # test_of_a_proxmox_check_obeys_its_schema
     'guest cloud-init': [(('media:/srv/media',), 'guest-snippet')],
     'guest dracut': [(('media',), 'guest-snippet'), (('media', '--plain'), 'guest-snippet')],
     'guest fstab': [(('media:/srv/media', '--readonly'), 'guest-snippet')],
@@ -57,7 +59,7 @@ CALLS = {
 
 # What other tests hold against its schema: parts of documents, files, what needs two hosts.
 ELSEWHERE = {'common', 'error', 'version', 'command-tree', 'daemon-status', 'daemon-migration-report',
-             'migrate-event', 'node-facts', 'pve-settings'}
+             'migrate-event', 'node-facts', 'pve-settings', 'check', 'check-pve', 'drain', 'vm-description'}
 
 DOMAIN_WITH_MEDIA = DOMAIN.replace("type='kvm'", "type='test'").replace('<devices>', """<memoryBacking>
     <source type='memfd'/>
@@ -113,6 +115,26 @@ class JsonOutput(VfsctlCase):
         self.assert_valid('mapping-doctor', done.stdout)
         done = self.run_vfsctl('mapping', 'list', '--json', '--store', f'pve:{self.dir}/pve')
         self.assert_valid('mapping-list', done.stdout)
+
+    def test_of_a_check_obeys_its_schema(self):
+        (self.dir / 'vm.json').write_text(json.dumps(
+            {'kind': 'vm-description', 'version': 1, 'name': 'web',
+             'shares': [{'tag': 'media', 'launch': 'socket', 'socket': '/run/none'}]}))
+        for words in (('--description', 'vm.json', '--from', 'n1', '--to', 'n2'),
+                      ('--description', 'vm.json', '--target-half'), ('--xml', 'web.xml', '--to', 'all')):
+            done = self.run_vfsctl('check', *words, '--no-ssh', '--json')
+            self.assertEqual(done.stderr, '')
+            self.assert_valid('check', done.stdout)
+        self.assertEqual(done.returncode, 0)  # a VM without shares
+
+    def test_of_a_proxmox_check_obeys_its_schema(self):
+        (self.dir / 'pve/nodes/n1/qemu-server').mkdir(parents=True)
+        (self.dir / 'pve/nodes/n1/qemu-server/100.conf').write_text('amd-sev: std\nserial0: /dev/ttyS0\n')
+        done = self.run_vfsctl('check', '100', '--pve', '--json', '--store', f'pve:{self.dir}/pve')
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assert_valid('check-pve', done.stdout)
+        done = self.run_vfsctl('drain', 'n1', '--no-ssh', '--json', '--store', f'pve:{self.dir}/pve')
+        self.assert_valid('drain', done.stdout)
 
     def test_of_a_failure_obeys_its_schema(self):
         self.store.write_text('version: 1\nmappings: [\n')
