@@ -205,6 +205,11 @@ void DescriptorServer::run() {
 
 /// Who it is, and which offer it means.
 Result<void> DescriptorServer::admit(int connection, std::uint64_t& offer) {
+    // Heard out first: a socket that is closed with something unread takes the verdict with it.
+    VFSKIT_TRY_ASSIGN(const auto hello,
+                      receive_packet(connection,
+                                     steady_clock::now() + options_.hello_timeout,
+                                     stop_event_.get()));
     VFSKIT_TRY_ASSIGN(const auto peer, peer_of(connection));
     const auto allowed = own_uids(listener_.get());
     if (std::find(allowed.begin(), allowed.end(), peer) == allowed.end()) {
@@ -213,10 +218,6 @@ Result<void> DescriptorServer::admit(int connection, std::uint64_t& offer) {
                                  "source's",
                                  peer)};
     }
-    VFSKIT_TRY_ASSIGN(const auto hello,
-                      receive_packet(connection,
-                                     steady_clock::now() + options_.hello_timeout,
-                                     stop_event_.get()));
     const std::span bytes{hello.bytes};
     const auto magic = base::as_bytes(descriptor_magic);
     if (bytes.size() != magic.size() + DescriptorOffer::token_size ||
