@@ -59,7 +59,7 @@ CALLS = {
 
 # What other tests hold against its schema: parts of documents, files, what needs two hosts.
 ELSEWHERE = {'common', 'error', 'version', 'command-tree', 'daemon-status', 'daemon-migration-report',
-             'migrate-event', 'node-facts', 'pve-settings', 'check', 'check-pve', 'drain', 'vm-description'}
+             'migrate-event', 'pve-settings', 'check', 'check-pve', 'drain', 'vm-description'}
 
 DOMAIN_WITH_MEDIA = DOMAIN.replace("type='kvm'", "type='test'").replace('<devices>', """<memoryBacking>
     <source type='memfd'/>
