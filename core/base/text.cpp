@@ -110,6 +110,32 @@ std::string to_utf8(std::string_view bytes) {
     return text;
 }
 
+void append_json_string(std::string& out, std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    constexpr std::string_view escaped = "\"\\\b\f\n\r\t";
+    constexpr std::string_view names = "\"\\bfnrt";
+    out += '"';
+    std::size_t done = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        if (byte >= 0x20 && byte != '"' && byte != '\\') {
+            continue;
+        }
+        out += text.substr(done, at - done);
+        done = at + 1;
+        out += '\\';
+        if (const auto named = escaped.find(text[at]); named != std::string_view::npos) {
+            out += names[named];
+        } else {
+            out += "u00";
+            out += hex[byte >> 4U];
+            out += hex[byte & 0x0FU];
+        }
+    }
+    out += text.substr(done);
+    out += '"';
+}
+
 std::string shell_quote(std::string_view word) {
     constexpr std::string_view safe =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

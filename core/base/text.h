@@ -32,6 +32,10 @@ bool is_valid_utf8(std::string_view bytes);
 /// What is not UTF-8 read as Latin-1, as Proxmox VE reads its files; UTF-8 stays as it is.
 std::string to_utf8(std::string_view bytes);
 
+/// Appends `text` (valid UTF-8) as a JSON string in quotes (RFC 8259, 7), with no more escapes than
+/// it needs.
+void append_json_string(std::string& out, std::string_view text);
+
 /// `word` as one POSIX shell word: as it is where that is safe, else in single quotes.
 std::string shell_quote(std::string_view word);
 /// The words quoted and joined with a space.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/transfer.h"
 
+#include "core/base/text.h"
 #include "core/store/yaml_content.h"
 #include "core/store/yaml_edit.h"
 
@@ -20,31 +21,59 @@ namespace {
 using mapping::DirectoryMapping;
 using Json = nlohmann::ordered_json;
 
-Json to_json(const DirectoryMapping& mapping) {
-    Json json = Json::object();
-    if (mapping.description) {
-        json["description"] = *mapping.description;
-    }
-    if (mapping.live_migration_method) {
-        json["live-migration-method"] = mapping::to_string(*mapping.live_migration_method);
-    }
-    if (mapping.path_relation) {
-        json["path-relation"] = mapping::to_string(*mapping.path_relation);
-    }
-    Json nodes = Json::object();
-    for (const auto& entry : mapping.paths) {
-        nodes[entry.node] = entry.path;
-    }
-    json["nodes"] = std::move(nodes);
-    return json;
+/// A member of an object; `indent`: what its lines begin with.
+void append_member(std::string& out,
+                   std::string_view separator,
+                   std::string_view indent,
+                   std::string_view key,
+                   std::string_view value) {
+    out += separator;
+    out += indent;
+    base::append_json_string(out, key);
+    out += ": ";
+    base::append_json_string(out, value);
 }
 
-std::string export_json(const std::vector<DirectoryMapping>& mappings) {
-    Json json = {{"version", 1}, {"mappings", Json::object()}};
-    for (const auto& mapping : mappings) {
-        json["mappings"][mapping.id] = to_json(mapping);
+void append_mapping(std::string& out, const DirectoryMapping& mapping) {
+    constexpr std::string_view indent = "      ";
+    const auto append = [&](std::string_view key, std::string_view value) {
+        append_member(out, "", indent, key, value);
+        out += ",\n";
+    };
+    out += "    ";
+    base::append_json_string(out, mapping.id);
+    out += ": {\n";
+    if (mapping.description) {
+        append("description", *mapping.description);
     }
-    return json.dump(2) + "\n";
+    if (mapping.live_migration_method) {
+        append("live-migration-method", to_string(*mapping.live_migration_method));
+    }
+    if (mapping.path_relation) {
+        append("path-relation", to_string(*mapping.path_relation));
+    }
+    out += indent;
+    out += "\"nodes\": {";
+    std::string_view separator = "\n";
+    for (const auto& entry : mapping.paths) {
+        append_member(out, separator, "        ", entry.node, entry.path);
+        separator = ",\n";
+    }
+    out += mapping.paths.empty() ? "}\n    }" : "\n      }\n    }";
+}
+
+/// Written as it goes: as one value, ten thousand mappings would take a quarter of a second and
+/// 60 MiB.
+std::string export_json(const std::vector<DirectoryMapping>& mappings) {
+    std::string out = "{\n  \"version\": 1,\n  \"mappings\": {";
+    std::string_view separator = "\n";
+    for (const auto& mapping : mappings) {
+        out += separator;
+        append_mapping(out, mapping);
+        separator = ",\n";
+    }
+    out += mappings.empty() ? "}\n}\n" : "\n  }\n}\n";
+    return out;
 }
 
 std::optional<unsigned> code_unit_at(std::string_view text, std::size_t at) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace vfskit::vfsctl {
 
@@ -38,22 +39,34 @@ std::string_view MappingChange::action() const {
 
 std::vector<MappingChange> find_changes(const store::Snapshot& snapshot,
                                         const std::vector<store::Edit>& edits) {
-    std::vector<MappingChange> changes;
-    for (const auto& edit : edits) {
-        auto known = std::ranges::find(changes, id_of(edit), &MappingChange::id);
-        if (known == changes.end()) {
-            const auto* current = snapshot.find(id_of(edit));
-            MappingChange change;
-            if (current != nullptr) {
-                change.before = *current;
-            }
-            change.after = result_of(edit);
-            if (change.before || change.after) {
-                changes.push_back(std::move(change));
-            }
-        } else {
-            known->after = result_of(edit);
+    // An import may have as many edits as there are mappings.
+    std::unordered_map<std::string_view, const DirectoryMapping*> current;
+    if (edits.size() > 1) {
+        for (const auto& mapping : snapshot.mappings) {
+            current.emplace(mapping.id, &mapping);
         }
+    }
+    const auto find_current = [&](const std::string& id) -> const DirectoryMapping* {
+        if (edits.size() == 1) {
+            return snapshot.find(id);
+        }
+        const auto found = current.find(id);
+        return found == current.end() ? nullptr : found->second;
+    };
+    std::vector<MappingChange> changes;
+    std::unordered_map<std::string_view, std::size_t> places;
+    for (const auto& edit : edits) {
+        const auto [place, is_new] = places.emplace(id_of(edit), changes.size());
+        if (!is_new) {
+            changes[place->second].after = result_of(edit);
+            continue;
+        }
+        MappingChange change;
+        if (const auto* mapping = find_current(id_of(edit))) {
+            change.before = *mapping;
+        }
+        change.after = result_of(edit);
+        changes.push_back(std::move(change));
     }
     std::erase_if(changes, [](const auto& change) { return change.before == change.after; });
     return changes;

@@ -59,11 +59,6 @@ Color color_of(Severity severity) {
     return Color::none;
 }
 
-/// With a full stop, unless it ends as a question does.
-std::string sentence(std::string text) {
-    return text.ends_with('?') ? text : text + '.';
-}
-
 std::string render(const Finding& finding, bool is_mended, const Output& output) {
     const std::string_view state = is_mended ? "mended" : finding.fixable ? "can be mended" : "";
     std::string place;
@@ -76,11 +71,11 @@ std::string render(const Finding& finding, bool is_mended, const Output& output)
         output.paint(color_of(finding.severity), fmt::format("{:<7}", to_string(finding.severity))),
         finding.code,
         printable(finding.subject),
-        sentence(printable(finding.message)),
+        with_full_stop(printable(finding.message)),
         state.empty() ? "" : fmt::format(" [{}]", state),
         place);
     if (!is_mended) {
-        text += fmt::format("  {}\n", sentence(printable(finding.remedy)));
+        text += fmt::format("  {}\n", with_full_stop(printable(finding.remedy)));
     }
     return text;
 }

@@ -71,7 +71,7 @@ void print_table(const std::vector<const DirectoryMapping*>& mappings, Services&
     }
     services.output.print(table.render(services.output));
     if (table.is_empty()) {
-        services.output.say("No mappings");
+        services.output.say(fmt::format("No mappings in {}", services.store_url));
     }
 }
 
@@ -84,10 +84,7 @@ void print_json(const std::vector<const DirectoryMapping*>& mappings,
     document["revision"] = snapshot.revision.text;
     document["mappings"] = nlohmann::ordered_json::array();
     document["notices"] = to_json(snapshot.notices);
-    print_with_items(
-        services.output, document, "mappings", mappings.size(), [&mappings](std::size_t i) {
-            return to_json(*mappings[i]);
-        });
+    print_with_mappings(services.output, document, mappings);
 }
 
 } // namespace

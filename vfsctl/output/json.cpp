@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/output/json.h"
 
+#include "core/base/text.h"
 #include "vfsctl/output/output.h"
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace vfskit::vfsctl {
@@ -12,16 +12,48 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::string indented(std::string_view text, std::size_t columns) {
-    const std::string indent(columns, ' ');
-    std::string result = indent;
-    for (const char c : text) {
-        result += c;
-        if (c == '\n') {
-            result += indent;
-        }
+void append_string(std::string& out, std::string_view text) {
+    if (base::is_valid_utf8(text)) {
+        base::append_json_string(out, text);
+    } else {
+        base::append_json_string(out, to_utf8(text));
     }
-    return result;
+}
+
+/// What to_json() makes of `mapping`, inside an array inside the document.
+void append_mapping(std::string& out, const mapping::DirectoryMapping& mapping) {
+    const auto begin_key = [&out](std::string_view key) {
+        out += ",\n      ";
+        append_string(out, key);
+        out += ": ";
+    };
+    out += "    {\n      \"id\": ";
+    append_string(out, mapping.id);
+    begin_key("paths");
+    std::string_view separator = "[\n";
+    for (const auto& [node, path] : mapping.paths) {
+        out += separator;
+        out += "        {\n          \"node\": ";
+        append_string(out, node);
+        out += ",\n          \"path\": ";
+        append_string(out, path);
+        out += "\n        }";
+        separator = ",\n";
+    }
+    out += mapping.paths.empty() ? "[]" : "\n      ]";
+    if (mapping.description) {
+        begin_key("description");
+        append_string(out, *mapping.description);
+    }
+    if (mapping.live_migration_method) {
+        begin_key("live-migration-method");
+        append_string(out, to_string(*mapping.live_migration_method));
+    }
+    if (mapping.path_relation) {
+        begin_key("path-relation");
+        append_string(out, to_string(*mapping.path_relation));
+    }
+    out += "\n    }";
 }
 
 } // namespace
@@ -76,24 +108,30 @@ Json to_json(const std::vector<store::Notice>& notices) {
     return json;
 }
 
-void print_with_items(Output& output,
-                      const Json& document,
-                      std::string_view key,
-                      std::size_t count,
-                      const std::function<Json(std::size_t)>& item) {
+void print_with_mappings(Output& output,
+                         const Json& document,
+                         std::span<const mapping::DirectoryMapping* const> mappings) {
+    constexpr std::size_t flush_at = std::size_t{64} << 10U;
+    constexpr std::string_view empty = "\n  \"mappings\": []";
     const auto text = to_text(document);
-    const auto empty = fmt::format("\n  \"{}\": []", key);
     const auto found = text.find(empty);
-    if (found == std::string::npos || count == 0) {
+    if (found == std::string::npos || mappings.empty()) {
         output.print(text + "\n");
         return;
     }
     const auto inside = found + empty.size() - 1;
-    output.print(std::string_view{text}.substr(0, inside));
-    for (std::size_t i = 0; i < count; ++i) {
-        output.print((i == 0 ? "\n" : ",\n") + indented(to_text(item(i)), 4));
+    auto out = text.substr(0, inside);
+    std::string_view separator = "\n";
+    for (const auto* mapping : mappings) {
+        out += separator;
+        append_mapping(out, *mapping);
+        separator = ",\n";
+        if (out.size() >= flush_at) {
+            output.print(out);
+            out.clear();
+        }
     }
-    output.print("\n  " + text.substr(inside) + "\n");
+    output.print(out + "\n  " + text.substr(inside) + "\n");
 }
 
 Json error_document(const Error& error, ExitCode code) {

@@ -29,12 +29,12 @@ std::string_view escape_of(Color color) {
     return "";
 }
 
+} // namespace
+
 std::string with_full_stop(std::string sentence) {
     const bool ends = sentence.ends_with('.') || sentence.ends_with('?') || sentence.ends_with('!');
     return ends ? sentence : sentence + ".";
 }
-
-} // namespace
 
 std::string paint_text(Color color, std::string_view text) {
     return color == Color::none ? std::string{text}

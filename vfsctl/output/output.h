@@ -61,6 +61,9 @@ std::string paint_text(Color color, std::string_view text);
 /// not UTF-8 read as Latin-1, as Proxmox VE reads its files.
 std::string printable(std::string_view bytes);
 
+/// With a full stop at its end, unless it ends as a sentence already.
+std::string with_full_stop(std::string sentence);
+
 using base::to_utf8;
 
 } // namespace vfskit::vfsctl

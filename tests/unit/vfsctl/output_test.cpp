@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/exit_code.h"
 #include "vfsctl/output/diff.h"
+#include "vfsctl/output/json.h"
 #include "vfsctl/output/table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
+#include <array>
 #include <cerrno>
 #include <sstream>
 
@@ -79,6 +82,33 @@ TEST(Output, ReadsBrokenUtf8AsLatin1) {
 
 TEST(Output, DefusesControlCharacters) {
     EXPECT_EQ(printable("a\tb\x7F"), "a\\x09b\\x7f");
+}
+
+TEST(Json, WritesMappingsInADocumentAsTheirValuesWouldBeWritten) {
+    mapping::DirectoryMapping full;
+    full.id = "media";
+    full.paths = {{"n1", "/a \"b\"\\c\n\x01\x7f"}, {"n2", "/f\xFCr"}};
+    full.description = "f\xc3\xbcr \b\f\r\t / \x1f";
+    full.live_migration_method = mapping::MigrationMethod::find_paths;
+    full.path_relation = mapping::PathRelation::replicas;
+    mapping::DirectoryMapping empty;
+    empty.id = "home";
+    auto document = make_document("mapping-list");
+    document["mappings"] = nlohmann::ordered_json::array();
+    document["notices"] = nlohmann::ordered_json::array();
+    std::ostringstream out;
+    Output output{out, out, {}};
+
+    print_with_mappings(
+        output, document, std::array<const mapping::DirectoryMapping*, 2>{&full, &empty});
+
+    document["mappings"] = {to_json(full), to_json(empty)};
+    EXPECT_EQ(out.str(), to_text(document) + "\n");
+}
+
+TEST(Output, EndsASentenceOnce) {
+    EXPECT_EQ(with_full_stop("It is so"), "It is so.");
+    EXPECT_EQ(with_full_stop("Is it so?"), "Is it so?");
 }
 
 TEST(ExitCode, FollowsTheErrno) {
