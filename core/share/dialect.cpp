@@ -209,11 +209,16 @@ Result<DaemonInfo> parse_daemon(std::string_view word) {
                               .is_probed = false};
         }
     }
+    constexpr std::string_view rust_prefix = "rust-";
+    const auto asked = word;
+    if (word.starts_with(rust_prefix)) {
+        word.remove_prefix(rust_prefix.size());
+    }
     const bool is_number =
         !word.empty() && std::all_of(word.begin(), word.end(), is_version_character);
     const auto version = is_number ? read_version(word) : std::nullopt;
     if (!version.has_value() || version->major != 1) {
-        return unknown_daemon(word);
+        return unknown_daemon(asked);
     }
     return DaemonInfo{
         .dialect = rust_dialect(*version), .version = *version, .features = {}, .is_probed = false};

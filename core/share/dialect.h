@@ -57,7 +57,7 @@ std::string_view to_string(Dialect dialect);
 std::string describe(const DaemonInfo& daemon);
 
 /// What the user calls a daemon: a dialect's word, which stands for the newest version it covers,
-/// or a version ("1.12", "1.13.2"). EINVAL with the known words and "did you mean".
+/// or a version ("1.12", "1.13.2", "rust-1.10"). EINVAL with the known words and "did you mean".
 Result<DaemonInfo> parse_daemon(std::string_view word);
 
 /// Runs a command to its end; base::run_and_capture with a time limit, or a test's canned answer.

@@ -68,6 +68,8 @@ private:
     Result<void> read_mapping(const Entry& entry);
     Result<void> read_field(mapping::DirectoryMapping& mapping, const Entry& field);
     Result<void> read_nodes(mapping::DirectoryMapping& mapping, const Entry& field);
+    [[nodiscard]] Result<void> require_nodes(const Entry& entry,
+                                             const std::vector<Entry>& fields) const;
     Result<std::vector<Entry>> entries_of(const YAML::Node& node, std::string_view what);
     Result<std::string> text_of(const Entry& entry);
     [[nodiscard]] Error syntax_error(const YAML::Exception& e) const;
@@ -208,11 +210,33 @@ Result<void> FullReader::read_mapping(const Entry& entry) {
     for (const auto& field : fields) {
         VFSKIT_TRY(read_field(mapping, field));
     }
+    VFSKIT_TRY(require_nodes(entry, fields));
     if (auto valid = mapping::validate(mapping, mapping::Rules::pve); !valid) {
         return placed(valid.error(), entry);
     }
     content_.mappings.push_back(std::move(mapping));
     return {};
+}
+
+Result<void> FullReader::require_nodes(const Entry& entry, const std::vector<Entry>& fields) const {
+    constexpr std::array<std::string_view, 1> wanted{"nodes"};
+    const Entry* near = nullptr;
+    for (const auto& field : fields) {
+        if (field.key == wanted[0]) {
+            return {};
+        }
+        if (base::nearest(field.key, wanted)) {
+            near = &field;
+        }
+    }
+    if (near != nullptr) {
+        return bad(near->line,
+                   near->key,
+                   fmt::format("Unknown key, and '{}' has no 'nodes'", entry.key))
+            .with_remedy("Did you mean 'nodes'?");
+    }
+    return bad(entry.line, entry.key, "It has no key 'nodes'")
+        .with_remedy("Write 'nodes:' below it and 'NODE: /path' below that");
 }
 
 Result<void> FullReader::read_field(mapping::DirectoryMapping& mapping, const Entry& field) {

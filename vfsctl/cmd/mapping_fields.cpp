@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/mapping_fields.h"
 
+#include "core/base/sha1.h"
 #include "vfsctl/cmd/mapping_change.h"
 #include "vfsctl/output/json.h"
 
@@ -40,6 +41,7 @@ struct Outcome {
     std::vector<MappingChange> changes;
     store::Revision before;
     store::Revision after;
+    bool is_new_store = false; ///< nothing had been written to it
 };
 
 Error moved_on(const std::string& wanted, const store::Revision& current) {
@@ -48,6 +50,13 @@ Error moved_on(const std::string& wanted, const store::Revision& current) {
         fmt::format("The store is at revision {} and no longer at {}", current.text, wanted)}
         .with_remedy("Look at what changed with 'vfsctl mapping list', then try again with the new "
                      "revision");
+}
+
+/// Whether the store has no byte, as one whose url is misspelt: a comment alone is content.
+bool is_empty(const store::Snapshot& snapshot) {
+    const auto nothing = base::sha1_hex({});
+    return snapshot.revision.text == nothing ||
+           snapshot.revision.text == fmt::format("{}-{}", nothing, nothing);
 }
 
 Result<Outcome>
@@ -70,6 +79,7 @@ write(store::MappingStore& store, const WriteOptions& options, const Decide& dec
         }
         VFSKIT_TRY_ASSIGN(auto edits, decide(snapshot));
         outcome.before = snapshot.revision;
+        outcome.is_new_store = is_empty(snapshot);
         outcome.changes = find_changes(snapshot, edits);
         // A store of two files notes where they disagree; then a change of nothing that is seen is
         // still to be recorded.
@@ -119,6 +129,9 @@ void report(Output& output,
         } else {
             output.say(fmt::format("{} '{}' in {}", capitalised(change.action()), id, url));
         }
+    }
+    if (outcome.is_new_store && !options.dry_run && !outcome.changes.empty()) {
+        output.say(fmt::format("The store {} is new: nothing stood there before", url));
     }
 }
 

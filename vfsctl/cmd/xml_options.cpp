@@ -222,15 +222,30 @@ domain::MemoryRequest to_request(const MemoryOptions& options) {
             .vcpus = options.vcpus};
 }
 
-void warn_about(const std::vector<domain::Notice>& notices, Output& output) {
+namespace {
+
+/// Several shares of one domain have much to say in common, and one time is enough.
+std::vector<domain::Notice> without_repeats(const std::vector<domain::Notice>& notices) {
+    std::vector<domain::Notice> once;
     for (const auto& notice : notices) {
+        if (std::ranges::find(once, notice) == once.end()) {
+            once.push_back(notice);
+        }
+    }
+    return once;
+}
+
+} // namespace
+
+void warn_about(const std::vector<domain::Notice>& notices, Output& output) {
+    for (const auto& notice : without_repeats(notices)) {
         output.warn(Error{0, notice.message}.with_remedy(notice.remedy).describe());
     }
 }
 
 nlohmann::ordered_json to_json(const std::vector<domain::Notice>& notices) {
     auto json = nlohmann::ordered_json::array();
-    for (const auto& notice : notices) {
+    for (const auto& notice : without_repeats(notices)) {
         json.push_back({{"message", to_utf8(notice.message)}, {"remedy", to_utf8(notice.remedy)}});
     }
     return json;

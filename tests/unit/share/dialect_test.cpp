@@ -37,6 +37,9 @@ ProcessRunner stub_daemon(std::string version, std::string capabilities) {
 
 TEST(ParseDaemon, TakesAWordForTheNewestVersionItCovers) {
     EXPECT_EQ(parse_daemon("rust-1.11")->version, (Version{1, 13, 3}));
+    EXPECT_EQ(parse_daemon("rust-1.10")->version, (Version{1, 10, 0}));
+    EXPECT_EQ(parse_daemon("rust-1.10")->dialect, Dialect::rust_1_0);
+    EXPECT_THAT(parse_daemon("rust-2").error().message(), testing::HasSubstr("\"rust-2\""));
     EXPECT_EQ(parse_daemon("bundled")->dialect, Dialect::bundled);
     EXPECT_EQ(parse_daemon("c")->dialect, Dialect::c_daemon);
 }

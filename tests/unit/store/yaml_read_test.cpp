@@ -168,5 +168,14 @@ TEST(YamlRead, NoticesUnknownKeysInOrder) {
     EXPECT_EQ(content->notices[2].message, "Unknown key 'z' is kept and ignored");
 }
 
+TEST(ReadYaml, NamesAMisspeltNodesKey) {
+    const auto content =
+        read_yaml("version: 1\nmappings:\n  media:\n    nods:\n      n1: /a\n", "m.yaml");
+    ASSERT_FALSE(content);
+    EXPECT_EQ(content.error().place().line, 4U);
+    EXPECT_EQ(content.error().place().key, "nods");
+    EXPECT_EQ(content.error().remedy(), "Did you mean 'nodes'?");
+}
+
 } // namespace
 } // namespace vfskit::store
