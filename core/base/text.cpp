@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
+#include <cstring>
 
 namespace vfskit::base {
 
@@ -55,6 +56,22 @@ parse_unsigned(std::string_view text, std::string_view what, std::uint64_t max) 
     return value;
 }
 
+namespace {
+
+/// Behind the blocks of eight ASCII bytes at `at`: most text is nothing else.
+std::size_t skip_ascii(std::string_view bytes, std::size_t at) {
+    constexpr std::uint64_t high_bits = 0x8080808080808080U;
+    for (std::uint64_t block = 0; bytes.size() - at >= sizeof block; at += sizeof block) {
+        std::memcpy(&block, bytes.data() + at, sizeof block);
+        if ((block & high_bits) != 0) {
+            break;
+        }
+    }
+    return at;
+}
+
+} // namespace
+
 bool is_valid_utf8(std::string_view bytes) {
     std::size_t i = 0;
     const auto continuation = [&](std::size_t at, unsigned low, unsigned high) {
@@ -65,7 +82,7 @@ bool is_valid_utf8(std::string_view bytes) {
     while (i < bytes.size()) {
         const auto lead = static_cast<unsigned char>(bytes[i]);
         if (lead < 0x80) {
-            ++i;
+            i = skip_ascii(bytes, i + 1);
         } else if (lead >= 0xC2 && lead <= 0xDF) {
             if (!continuation(i + 1, 0x80, 0xBF)) {
                 return false;

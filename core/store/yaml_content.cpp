@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace vfskit::store {
@@ -16,6 +18,25 @@ namespace {
 std::size_t line_at(std::string_view text, std::size_t position) {
     return 1 + static_cast<std::size_t>(std::count(
                    text.begin(), text.begin() + static_cast<std::ptrdiff_t>(position), '\n'));
+}
+
+// Behind the blocks of eight bytes at `at` that are neither control characters nor DEL.
+const char* skip_printable(const char* at, const char* end) {
+    constexpr std::uint64_t ones = 0x0101010101010101U;
+    constexpr std::uint64_t high_bits = ones * 0x80U;
+    // A byte of `block` is below `limit`: borrows reach upwards only, so the lowest hit is true,
+    // and a false one above it costs nothing but a closer look.
+    const auto has_below = [](std::uint64_t block, std::uint64_t limit) {
+        return ((block - ones * limit) & ~block & high_bits) != 0;
+    };
+    for (std::uint64_t block = 0; static_cast<std::size_t>(end - at) >= sizeof block;
+         at += sizeof block) {
+        std::memcpy(&block, at, sizeof block);
+        if (has_below(block, 0x20) || has_below(block ^ (ones * 0x7FU), 1)) {
+            break;
+        }
+    }
+    return at;
 }
 
 // Neither reader is asked about bytes that YAML does not allow at all.
@@ -40,12 +61,16 @@ Result<void> check_bytes(std::string_view text, const std::string& file) {
         }
         return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
     };
-    const auto found = std::find_if(text.begin(), text.end(), is_forbidden);
-    if (found != text.end()) {
+    const char* found = text.data();
+    const char* const end = found + text.size();
+    while (found != end && !is_forbidden(*found)) {
+        found = skip_printable(found + 1, end);
+    }
+    if (found != end) {
         return Error{EBADMSG,
                      fmt::format("The line contains the control character 0x{:02x}",
                                  static_cast<unsigned char>(*found))}
-            .at({file, line_at(text, static_cast<std::size_t>(found - text.begin())), {}})
+            .at({file, line_at(text, static_cast<std::size_t>(found - text.data())), {}})
             .with_remedy("Remove it, or write it as an escape in double quotes");
     }
     return {};

@@ -4,6 +4,8 @@
 #include "core/store/yaml_text.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 namespace vfskit::store {
 
@@ -22,6 +24,19 @@ bool is_control(char c) {
 }
 bool is_flow_indicator(char c) {
     return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+}
+// Means nothing to YAML within a plain scalar, block or flow.
+bool is_quiet(char c) {
+    static constexpr auto table = [] {
+        std::array<bool, 256> quiet{};
+        for (const char plain :
+             std::string_view{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789 /._-+@~"}) {
+            quiet[static_cast<unsigned char>(plain)] = true;
+        }
+        return quiet;
+    }();
+    return table[static_cast<unsigned char>(c)];
 }
 // What yaml-cpp makes a null of, as key or as value.
 bool is_null_word(std::string_view text) {
@@ -119,6 +134,9 @@ bool YamlReader::scan_plain(YamlField& field, bool in_flow) {
     std::size_t end = begin;
     for (; end < limit; ++end) {
         const char c = text_[end];
+        if (is_quiet(c)) {
+            continue;
+        }
         if (is_control(c) || (c == ':' && (end + 1 >= limit || text_[end + 1] == ' ' ||
                                            (in_flow && is_flow_indicator(text_[end + 1]))))) {
             return false;
