@@ -64,15 +64,15 @@ void append_mapping(std::string& out, const DirectoryMapping& mapping) {
 
 /// Written as it goes: as one value, ten thousand mappings would take a quarter of a second and
 /// 60 MiB.
-std::string export_json(const std::vector<DirectoryMapping>& mappings) {
+std::string export_json(const std::vector<Edit>& edits) {
     std::string out = "{\n  \"version\": 1,\n  \"mappings\": {";
     std::string_view separator = "\n";
-    for (const auto& mapping : mappings) {
+    for (const auto& edit : edits) {
         out += separator;
-        append_mapping(out, mapping);
+        append_mapping(out, std::get<PutMapping>(edit).mapping);
         separator = ",\n";
     }
-    out += mappings.empty() ? "}\n}\n" : "\n  }\n}\n";
+    out += edits.empty() ? "}\n}\n" : "\n  }\n}\n";
     return out;
 }
 
@@ -112,20 +112,21 @@ std::string join_surrogates(std::string_view json) {
 
 } // namespace
 
-Result<std::string> export_mappings(const std::vector<DirectoryMapping>& mappings,
-                                    DocumentFormat format) {
+Result<std::string> export_mappings(std::vector<DirectoryMapping> mappings, DocumentFormat format) {
     std::vector<Edit> edits;
     edits.reserve(mappings.size());
-    for (const auto& mapping : mappings) {
-        edits.emplace_back(PutMapping{mapping});
+    for (auto& mapping : mappings) {
+        edits.emplace_back(PutMapping{std::move(mapping)});
     }
-    if (edits.empty()) {
-        return format == DocumentFormat::json ? export_json(mappings)
-                                              : std::string{"version: 1\nmappings: {}\n"};
+    if (format == DocumentFormat::yaml) {
+        return edits.empty() ? Result<std::string>{"version: 1\nmappings: {}\n"}
+                             : edit_yaml({}, edits, {});
     }
-    // JSON too: the rules for what a document can hold are the same.
-    VFSKIT_TRY_ASSIGN(std::string yaml, edit_yaml({}, edits, {}));
-    return format == DocumentFormat::json ? export_json(mappings) : std::move(yaml);
+    // The rules for what a document can hold are the same.
+    if (!edits.empty()) {
+        VFSKIT_TRY(edit_yaml({}, edits, {}));
+    }
+    return export_json(edits);
 }
 
 Result<Document> parse_document(std::string_view text, const std::string& file) {
@@ -150,17 +151,18 @@ std::vector<Change> compare_mappings(const std::vector<DirectoryMapping>& curren
         const auto found = wanted_by_id.find(mapping.id);
         if (found == wanted_by_id.end()) {
             const bool stays = mode == ImportMode::merge;
-            changes.push_back({stays ? ChangeKind::unchanged : ChangeKind::removed,
-                               mapping.id,
-                               mapping,
-                               stays ? std::optional{mapping} : std::nullopt});
+            if (stays) {
+                changes.push_back({ChangeKind::unchanged, mapping.id, {}, {}});
+            } else {
+                changes.push_back({ChangeKind::removed, mapping.id, mapping, {}});
+            }
             continue;
         }
-        const bool same = have_same_content(mapping, *found->second);
-        changes.push_back({same ? ChangeKind::unchanged : ChangeKind::changed,
-                           mapping.id,
-                           mapping,
-                           *found->second});
+        if (have_same_content(mapping, *found->second)) {
+            changes.push_back({ChangeKind::unchanged, mapping.id, {}, {}});
+        } else {
+            changes.push_back({ChangeKind::changed, mapping.id, mapping, *found->second});
+        }
         wanted_by_id.erase(found);
     }
     for (const auto& mapping : wanted) {

@@ -17,7 +17,7 @@ enum class DocumentFormat { yaml, json };
 
 /// All mappings as one document in our own layout, in the given order. EINVAL names the mapping
 /// that the format cannot hold: text that is not UTF-8, a node twice.
-Result<std::string> export_mappings(const std::vector<mapping::DirectoryMapping>& mappings,
+Result<std::string> export_mappings(std::vector<mapping::DirectoryMapping> mappings,
                                     DocumentFormat format);
 
 struct Document {
@@ -36,8 +36,8 @@ enum class ChangeKind { added, changed, removed, unchanged };
 struct Change {
     ChangeKind kind = ChangeKind::unchanged;
     std::string id;
-    std::optional<mapping::DirectoryMapping> before;
-    std::optional<mapping::DirectoryMapping> after;
+    std::optional<mapping::DirectoryMapping> before; ///< absent where added or unchanged
+    std::optional<mapping::DirectoryMapping> after;  ///< absent where removed or unchanged
 };
 
 enum class ImportMode {

@@ -32,9 +32,10 @@ vfsctl mapping export media --json)"},
 Result<ExitCode> run_mapping_export(const MappingExportOptions& options, Services& services) {
     VFSKIT_TRY_ASSIGN(const auto store, services.open_store());
     VFSKIT_TRY_ASSIGN(auto snapshot, store->snapshot());
-    auto mappings = snapshot.mappings;
-    if (!options.ids.empty()) {
-        mappings.clear();
+    std::vector<mapping::DirectoryMapping> mappings;
+    if (options.ids.empty()) {
+        mappings = std::move(snapshot.mappings);
+    } else {
         for (const auto& id : options.ids) {
             VFSKIT_TRY_ASSIGN(const auto* mapping, require_mapping(snapshot, id, store->url()));
             mappings.push_back(*mapping);
@@ -42,7 +43,7 @@ Result<ExitCode> run_mapping_export(const MappingExportOptions& options, Service
     }
     const auto format =
         services.output.is_json() ? store::DocumentFormat::json : store::DocumentFormat::yaml;
-    VFSKIT_TRY_ASSIGN(const auto document, store::export_mappings(mappings, format));
+    VFSKIT_TRY_ASSIGN(const auto document, store::export_mappings(std::move(mappings), format));
     services.output.print(document);
     return ExitCode::ok;
 }
