@@ -321,6 +321,7 @@ Finding finding_of(const UndefinedUse& use,
                     way_out,
                     vm.node);
     std::vector<std::string_view> ids;
+    ids.reserve(mappings.size());
     for (const auto& mapping : mappings) {
         ids.emplace_back(mapping.id);
     }
