@@ -17,6 +17,7 @@ import vm
 
 OURS = os.environ.get('VFSKIT_VIRTIOFSD', '')
 KEEPER = os.environ.get('VFSKIT_KEEPER', '')
+WITNESS = os.environ.get('VFSKIT_WITNESS', '')
 PEERS = {'1.13.2': 'trixie', '1.14.0': 'sid'}
 MIGRATION_TIMEOUT = 180  # seconds; 512 MiB under TCG take 5 to 20
 DONE = ('completed', 'failed', 'cancelled')
@@ -59,7 +60,7 @@ class Traveller:
     def __init__(self, queues: int = 1):
         self.queues = queues
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-traveller-'))
-        self.image = vm.make_initramfs(self.directory, {'/bin/keeper': KEEPER})
+        self.image = vm.make_initramfs(self.directory, {'/bin/keeper': KEEPER, '/bin/witness': WITNESS})
         self.daemon = None
         self.guest = None
         self.keeps = False
@@ -89,7 +90,20 @@ class Traveller:
             return
         self.run('sleep 0.3; kill -0 $(cat /tmp/keeper.pid) || { cat /tmp/keeper.log; exit 1; }')
 
-    def _arrive(self, binary: str, share, options):
+    def start_witness(self):
+        """Files held open in every way, which ask_witness() compares with what they were. The share must have
+        --xattr and --allow-direct-io."""
+        self.run('''witness /mnt/witness /tmp/ask /tmp/answer >/tmp/witness.log 2>&1 & echo $! >/tmp/witness.pid
+            while [ ! -e /tmp/answer ]; do kill -0 $(cat /tmp/witness.pid) || { cat /tmp/witness.log; exit 1; }
+            sleep 0.05; done; [ "$(cat /tmp/answer)" = same ] || { cat /tmp/answer; exit 1; }''')
+
+    def ask_witness(self, is_copy: bool = False):
+        answer = self.run(f'''echo {'copy' if is_copy else ''} >/tmp/asked; mv /tmp/asked /tmp/ask
+            while [ -e /tmp/ask ]; do kill -0 $(cat /tmp/witness.pid) || exit 1; sleep 0.05; done; cat /tmp/answer''')
+        assert answer == 'same\n', f'{answer}\n{self.daemon.log_text()}'
+
+    def arrive(self, binary: str, share, options):
+        """A daemon and a QEMU that wait for the guest."""
         daemon = vm.Daemon(binary, share, *options)
         try:
             return daemon, vm.Guest([self.share_of(daemon)], image=self.image, incoming='defer')
@@ -99,13 +113,17 @@ class Traveller:
 
     def move(self, binary: str, share, *options: str) -> str:
         """The log of the daemon that the guest left."""
-        daemon, guest = self._arrive(binary, share, options)
+        daemon, guest = self.arrive(binary, share, options)
         status = migrate(self.guest, guest)
         if status != 'completed':
             logs = f'--- source\n{self.daemon.log_text()}\n--- destination\n{daemon.log_text()}'
             guest.__exit__()
             daemon.__exit__()
             raise vm.GuestError(f'the migration {status}\n{logs}')
+        return self.settle(daemon, guest)
+
+    def settle(self, daemon: vm.Daemon, guest: vm.Guest) -> str:
+        """The guest has moved to these; the log of the daemon that it left."""
         self.guest.__exit__()
         assert self.daemon.wait() == 0, self.daemon.log_text()
         log = self.daemon.log_text()
@@ -116,7 +134,7 @@ class Traveller:
 
     def must_stay(self, binary: str, share, *options: str) -> str:
         """The log of the daemon that refused the guest."""
-        daemon, guest = self._arrive(binary, share, options)
+        daemon, guest = self.arrive(binary, share, options)
         try:
             status = migrate(self.guest, guest)
             assert status == 'failed', f'the migration {status}:\n{daemon.log_text()}'
