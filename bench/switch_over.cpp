@@ -43,6 +43,7 @@ struct Measured {
     double prepare = 0; ///< CPU seconds between the begin of the migration and its end
     double save = 0;    ///< until the last byte of the state has come
     double still = 0;   ///< until it has been taken over
+    double cpu = 0;     ///< seconds that both daemons computed meanwhile
     double first_use = 0;
     std::size_t bytes = 0;
 };
@@ -111,6 +112,7 @@ Measured migrate(const Options& options,
     measured.prepare = Seconds{from.cpu_time() - cpu_before}.count();
     files.change(source, std::min(options.changes, inodes / 10));
 
+    const auto cpu_at_stop = from.cpu_time() + to.cpu_time();
     const auto start = Clock::now();
     source.stop();
     auto reader = source.save();
@@ -119,20 +121,27 @@ Measured migrate(const Options& options,
     source.check_state();
     destination.check_state();
     measured.still = Seconds{Clock::now() - start}.count();
+    measured.cpu = Seconds{from.cpu_time() + to.cpu_time() - cpu_at_stop}.count();
 
     destination.resume();
     measured.first_use = files.use(destination, 1000);
     return measured;
 }
 
-void print(const std::string& who, const Measured& measured, double ours) {
-    fmt::print("  {:<20} {:>9.1f} ms = {:>8.1f} save + {:>8.1f} load  {:>6}  prepared {:>6.2f} s  "
-               "{:>6.1f} MiB  first use {:>5.1f} us\n",
+std::string ratio(double ours, double theirs) {
+    return theirs > 0 ? fmt::format("{:.2f}", ours / theirs) : "-";
+}
+
+void print(const std::string& who, const Measured& measured, const Measured& ours) {
+    fmt::print("  {:<20} {:>9.1f} ms = {:>8.1f} save + {:>8.1f} load {:>5}  CPU {:>6.0f} ms {:>5}  "
+               "prepared {:>6.2f} s  {:>6.1f} MiB  first use {:>5.1f} us\n",
                who,
                measured.still * 1e3,
                measured.save * 1e3,
                (measured.still - measured.save) * 1e3,
-               ours > 0 ? fmt::format("{:.2f}", ours / measured.still) : "",
+               ratio(ours.still, measured.still),
+               measured.cpu * 1e3,
+               ratio(ours.cpu, measured.cpu),
                measured.prepare,
                static_cast<double>(measured.bytes) / (1U << 20U),
                measured.first_use * 1e6);
@@ -142,7 +151,7 @@ void print(const std::string& who, const Measured& measured, double ours) {
 void run(const Options& options) {
     fmt::print("{}\n", describe_machine());
     make_files(options.dir, *std::max_element(options.inodes.begin(), options.inodes.end()));
-    fmt::print("the guest stands still for; the ratio is ours/theirs; {} files renamed since the "
+    fmt::print("the guest stands still for; the ratios are ours/theirs; {} files renamed since the "
                "migration began\n",
                options.changes);
     for (const auto& method : options.methods) {
@@ -152,9 +161,9 @@ void run(const Options& options) {
                        inodes,
                        std::min(options.open_files, inodes / 2));
             const auto ours = migrate(options, options.ours, method, inodes);
-            print("ours", ours, 0);
+            print("ours", ours, ours);
             for (const auto& peer : options.peers) {
-                print(version_of(peer), migrate(options, peer, method, inodes), ours.still);
+                print(version_of(peer), migrate(options, peer, method, inodes), ours);
             }
         }
     }
