@@ -5,6 +5,7 @@
 #include "core/device_state/negotiated.h"
 #include "core/device_state/passed_files.h"
 #include "core/device_state/paths.h"
+#include "core/device_state/unopened.h"
 #include "core/passthrough/host_calls.h"
 
 #include <fcntl.h>
@@ -57,8 +58,12 @@ public:
         VFSKIT_TRY(take_offer());
         open_mounts();
         index_nameless();
+        UnopenedFiles unopened{state_, tree_, inodes_, options_.host};
         for (const auto i : tree_.order) {
-            VFSKIT_TRY(load_inode(i));
+            VFSKIT_TRY_ASSIGN(const bool is_taken_over, unopened.take_over(i));
+            if (!is_taken_over) {
+                VFSKIT_TRY(load_inode(i));
+            }
         }
         if (!state_.trailer && !by_handle_.empty()) {
             VFSKIT_TRY(prove_loaded_below_root(inodes_, by_handle_));

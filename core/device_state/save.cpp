@@ -129,11 +129,28 @@ private:
         for (std::size_t i = 0; i < records_.size(); ++i) {
             index_.emplace(static_cast<std::uint64_t>(records_[i].id), i);
         }
+        if (options_.mode != SaveMode::fd_passing) { // which brings the files themselves
+            describe_files();
+        }
         state_.inodes.resize(records_.size());
         for (std::size_t i = 0; i < records_.size(); ++i) {
             state_.inodes[i].id = records_[i].id;
             state_.inodes[i].refcount = records_[i].lookup_count;
             state_.inodes[i].location = InvalidLocation{};
+        }
+    }
+
+    /// Those of the root's mount: a destination knows no other's numbers.
+    void describe_files() {
+        const auto root = inodes_.find(NodeId::root)->identity;
+        auto& files = state_.trailer->files;
+        files.resize(records_.size());
+        for (std::size_t i = 0; i < records_.size(); ++i) {
+            const auto& identity = records_[i].identity;
+            if (identity.mount == root.mount && identity.device == root.device) {
+                files[i] = {
+                    records_[i].type, static_cast<std::uint64_t>(identity.ino), identity.birth};
+            }
         }
     }
 

@@ -9,10 +9,12 @@
 // Changes of the trailer:
 //   version 1, 2026-11  negotiated INIT state, guest's open flags, identity of the share, places;
 //                       locks, file handles of nameless files, the offer of open descriptors and
-//                       the files' numbers
+//                       the files' numbers; which files the inodes are
 #pragma once
 
 #include "core/fuse/filesystem.h"
+
+#include <sys/types.h>
 
 #include <array>
 #include <cstddef>
@@ -180,6 +182,15 @@ struct SavedNumber {
     bool operator==(const SavedNumber&) const = default;
 };
 
+/// Which file an inode of the shared directory's own mount is. Where the destination's directory is
+/// proved to be the same, it need not open the file to know.
+struct SavedFile {
+    mode_t type = 0; ///< S_IFMT bits; 0: not said
+    std::uint64_t ino = 0;
+    std::uint32_t birth = 0; ///< as passthrough::HostIdentity has it
+    bool operator==(const SavedFile&) const = default;
+};
+
 struct Trailer {
     fuse::NegotiatedState negotiated;
     ShareIdentity identity;
@@ -189,6 +200,7 @@ struct Trailer {
     std::vector<NamelessFile> nameless;
     std::optional<DescriptorOffer> offer;
     std::vector<SavedNumber> numbers; ///< with an offer
+    std::vector<SavedFile> files;     ///< in step with State::inodes, or none at all
     bool operator==(const Trailer&) const = default;
 };
 

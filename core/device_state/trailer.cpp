@@ -25,7 +25,11 @@ enum Section : std::uint64_t {
     section_nameless = 128,
     section_offer = 129,
     section_numbers = 130,
+    section_files = 131,
 };
+
+/// S_IFMT's lowest bit.
+constexpr mode_t type_unit = 1U << 12U;
 
 /// FNV-1a over 8 bytes at a time: it finds transport errors and cut streams, it is no signature.
 std::uint64_t checksum_of(std::span<const std::byte> bytes) {
@@ -289,6 +293,44 @@ Result<std::vector<SavedNumber>> read_numbers(PostcardReader& reader) {
     return all;
 }
 
+/// Neighbours were often made one after the other: what follows is the difference.
+void write_files(PostcardWriter& writer, const std::vector<SavedFile>& all) {
+    std::uint64_t last = 0;
+    writer.write_unsigned(all.size());
+    for (const auto& file : all) {
+        writer.write_unsigned(file.type / type_unit);
+        if (file.type != 0) {
+            const auto step = file.ino - last;
+            writer.write_unsigned((step << 1U) ^ (0 - (step >> 63U)));
+            writer.write_unsigned(file.birth);
+            last = file.ino;
+        }
+    }
+}
+
+Result<std::vector<SavedFile>> read_files(PostcardReader& reader) {
+    VFSKIT_TRY_ASSIGN(const auto count, reader.read_count(1, "number of known files"));
+    std::vector<SavedFile> all;
+    all.reserve(count);
+    std::uint64_t last = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        SavedFile file;
+        VFSKIT_TRY_ASSIGN(const auto type, reader.read_u32("type of a known file"));
+        if (type > S_IFMT / type_unit) {
+            return Error{EBADMSG, fmt::format("The type of a known file is {}", type)};
+        }
+        file.type = static_cast<mode_t>(type * type_unit);
+        if (type != 0) {
+            VFSKIT_TRY_ASSIGN(const auto step, reader.read_u64("number of a known file"));
+            VFSKIT_TRY_ASSIGN(file.birth, reader.read_u32("birth of a known file"));
+            last += (step >> 1U) ^ (0 - (step & 1U));
+            file.ino = last;
+        }
+        all.push_back(file);
+    }
+    return all;
+}
+
 Result<void> read_section(std::uint64_t section, PostcardReader content, Trailer& trailer) {
     switch (section) {
     case section_negotiated: {
@@ -321,6 +363,10 @@ Result<void> read_section(std::uint64_t section, PostcardReader content, Trailer
     }
     case section_numbers: {
         VFSKIT_TRY_ASSIGN(trailer.numbers, read_numbers(content));
+        break;
+    }
+    case section_files: {
+        VFSKIT_TRY_ASSIGN(trailer.files, read_files(content));
         break;
     }
     default:
@@ -382,7 +428,9 @@ void append_trailer(PostcardWriter& writer, const Trailer& trailer) {
     if (!trailer.numbers.empty()) {
         add(section_numbers, write_numbers, trailer.numbers);
     }
-
+    if (!trailer.files.empty()) {
+        add(section_files, write_files, trailer.files);
+    }
     append_sections(writer, payload.bytes());
 }
 

@@ -362,6 +362,22 @@ Outcome<InodeRef> InodeStore::restore(NodeId id,
     return inode;
 }
 
+Outcome<void> InodeStore::restore_unopened(NodeId id,
+                                           std::uint64_t lookup_count,
+                                           const HostIdentity& identity,
+                                           mode_t type,
+                                           const HostFileHandle& handle,
+                                           const FilePlace& place) {
+    if (handle && (mode_ == FileHandleMode::never || !mounts_.retain_known(identity.mount))) {
+        return Errno{EOPNOTSUPP};
+    }
+    auto record = std::make_unique<Inode>(id, identity, type, handle);
+    record->lookup_count = lookup_count;
+    VFSKIT_TRY_ASSIGN(const auto inode, add_restored(std::move(record), place));
+    raise_next_id(NodeId{static_cast<std::uint64_t>(id) + 1});
+    return {};
+}
+
 Outcome<void> InodeStore::restore_lost(NodeId id, std::uint64_t lookup_count) {
     auto record = std::make_unique<Inode>(id, HostIdentity{}, mode_t{0}, HostFileHandle{});
     record->lookup_count = lookup_count;

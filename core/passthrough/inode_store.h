@@ -178,6 +178,15 @@ public:
                                     UniqueFd fd,
                                     const struct statx& status,
                                     const FilePlace& place);
+    /// The same for a file that is opened when it is first used, by its handle or its place, and is
+    /// another one (ESTALE) if it has not `identity` then. With a handle: EOPNOTSUPP where those of
+    /// its mount cannot be opened.
+    fuse::Outcome<void> restore_unopened(NodeId id,
+                                         std::uint64_t lookup_count,
+                                         const HostIdentity& identity,
+                                         mode_t type,
+                                         const HostFileHandle& handle,
+                                         const FilePlace& place);
     /// A record that answers EIO.
     fuse::Outcome<void> restore_lost(NodeId id, std::uint64_t lookup_count);
     void set_root_lookup_count(std::uint64_t count);

@@ -46,6 +46,16 @@ bool MountTable::retain(MountId mount, int fd, mode_t type, const HostFileHandle
     return true;
 }
 
+bool MountTable::retain_known(MountId mount) {
+    const std::lock_guard lock{mutex_};
+    const auto found = mounts_.find(mount);
+    if (found == mounts_.end() || !found->second->is_usable) {
+        return false;
+    }
+    ++found->second->files;
+    return true;
+}
+
 void MountTable::release(MountId mount) {
     const std::lock_guard lock{mutex_};
     const auto found = mounts_.find(mount);

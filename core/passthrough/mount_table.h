@@ -23,6 +23,9 @@ public:
     /// Counts one more file of `mount`. False, and nothing is counted: handles of this mount cannot
     /// be opened. `fd` (O_PATH) and `type` are that file's.
     bool retain(MountId mount, int fd, mode_t type, const HostFileHandle& handle);
+    /// Counts one more file of a mount whose handles have been tried. False, and nothing is
+    /// counted: they have not, or cannot be opened.
+    bool retain_known(MountId mount);
     /// Counts one less; the last one lets go of the mount, so that the host can unmount it.
     void release(MountId mount);
     /// Opens a file by handle, as open(2) with `flags`: the descriptor or a negated errno.
