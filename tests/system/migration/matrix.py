@@ -3,7 +3,7 @@
 """Every method of migration in every situation: where the guest must arrive, where it must stay, and that
 what it has is the same afterwards, as a witness in the guest says who holds files open in every way.
 
-    matrix.py METHOD...     find-paths, file-handles; both without an argument
+    matrix.py [METHOD...]     find-paths, file-handles, fd-passing; all of them without an argument
 
 One guest per method goes from situation to situation; the last one takes its daemon away.
 Needs: root, QEMU, a filesystem with file handles below /var/tmp.
@@ -22,6 +22,9 @@ from migration import OURS, Traveller, start_migration, wait_for_migration
 COMMON = ('--xattr', '--allow-direct-io')
 SLOW = 1 << 20  # bytes a second: long enough for something to happen on the way
 FAST = 1 << 30
+# What each method says of a directory that is another.
+ANOTHER = {'find-paths': 'is not here', 'file-handles': 'not proved to be the source',
+           'fd-passing': "is another than the source's"}
 
 
 def begin_slowly(guest: Traveller, destination: vm.Guest):
@@ -109,7 +112,7 @@ def replica(tour: Tour) -> str:
     if tour.by_paths:
         tour.move(copy)
         return 'moves'
-    tour.must_stay(copy, 'not proved to be the source')
+    tour.must_stay(copy, ANOTHER[tour.method])
     return 'stays'
 
 
@@ -117,7 +120,7 @@ def other_directory(tour: Tour) -> str:
     """Of the same filesystem, with other files."""
     other = tour.base / 'other'
     (other / 'd1').mkdir(parents=True)
-    tour.must_stay(other, 'is not here' if tour.by_paths else 'not proved to be the source')
+    tour.must_stay(other, ANOTHER[tour.method])
     return 'stays'
 
 
@@ -190,22 +193,20 @@ def missing_file(tour: Tour) -> str:
     tour.move(copy, '--migration-on-error=guest-error')
     assert 'rror' in tour.read_held('missing')
     tour.guest.run('kill $(cat /tmp/missing); cat /mnt/d3/new >/dev/null')
+    tour.guest.ask_witness()  # which makes the guest forget the lost file: it would not be found next time either
     return 'stays, named; moves with guest-error'
 
 
 def unlinked_open_file(tour: Tour) -> str:
     tour.hold('unlinked', 'd1/unlinked')
     tour.guest.run('rm /mnt/d1/unlinked')
-    if not tour.by_paths:
-        tour.move()
+    if tour.by_paths:
+        copy = tour.copy()
+        tour.must_stay(copy, 'no name')
         assert tour.read_held('unlinked') == 'unlinked\n'
-        return 'moves'
-    tour.must_stay(tour.share, 'could not say where it is')
+    tour.move()
     assert tour.read_held('unlinked') == 'unlinked\n'
-    tour.move(None, '--migration-on-error=guest-error')
-    assert 'rror' in tour.read_held('unlinked')
-    tour.guest.run('kill $(cat /tmp/unlinked)')
-    return 'stays; moves with guest-error'
+    return 'moves; stays if the destination has a copy' if tour.by_paths else 'moves'
 
 
 def cancelled(tour: Tour) -> str:
@@ -249,7 +250,7 @@ SITUATIONS = [same_directory, replica, other_directory, renamed_by_the_guest, na
 
 
 def main():
-    for method in sys.argv[1:] or ('find-paths', 'file-handles'):
+    for method in sys.argv[1:] or ('find-paths', 'file-handles', 'fd-passing'):
         with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, Traveller() as guest:
             tour = Tour(guest, pathlib.Path(directory), method)
             tour.begin()
