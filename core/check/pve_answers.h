@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vfskit::check {
@@ -62,9 +63,10 @@ struct PveAnswer {
 /// that of a hash.
 Result<PveAnswer> answer_as_pve(const PveValues& values, bool has_state, const PveCluster& cluster);
 
-/// `values` without the lines that qemu-server drops with a warning when it reads the file: devices
-/// of indexes that do not exist, and values of amd-sev, intel-tdx, ivshmem, usb, hostpci and
-/// virtiofs that their formats refuse.
-PveValues as_pve_reads(const PveValues& values);
+/// The values that qemu-server takes from a section's lines: of a key that stands twice the last
+/// line that it can read. Without the lines that qemu-server drops with a warning when it reads the
+/// file: devices of indexes that do not exist, and values of amd-sev, intel-tdx, ivshmem, usb,
+/// hostpci and virtiofs that their formats refuse.
+PveValues as_pve_reads(std::span<const std::pair<std::string, std::string>> lines);
 
 } // namespace vfskit::check

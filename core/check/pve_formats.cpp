@@ -179,11 +179,11 @@ std::optional<unsigned> pve_index(std::string_view key, std::string_view prefix)
     return number ? std::optional{static_cast<unsigned>(*number)} : std::nullopt;
 }
 
-PveValues as_pve_reads(const PveValues& values) {
+PveValues as_pve_reads(std::span<const std::pair<std::string, std::string>> lines) {
     PveValues result;
-    for (const auto& [key, value] : values) {
+    for (const auto& [key, value] : lines) {
         if (is_kept(key, value)) {
-            result.emplace(key, value);
+            result.insert_or_assign(key, value);
         }
     }
     return result;

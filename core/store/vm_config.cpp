@@ -241,7 +241,7 @@ private:
     }
 
     void use(const KeyValue& pair) {
-        section_->values.insert_or_assign(std::string{pair.key}, std::string{pair.value});
+        section_->values.emplace_back(pair.key, pair.value);
         if (pair.key.starts_with(device_key)) {
             use_device(pair);
         } else if (pair.key == "delete") {
@@ -380,8 +380,9 @@ constexpr int max_rounds = 3;
 } // namespace
 
 std::optional<std::string_view> VmSection::find(std::string_view key) const {
-    const auto found = values.find(key);
-    return found == values.end() ? std::nullopt : std::optional<std::string_view>{found->second};
+    const auto found = std::find_if(
+        values.rbegin(), values.rend(), [key](const auto& line) { return line.first == key; });
+    return found == values.rend() ? std::nullopt : std::optional<std::string_view>{found->second};
 }
 
 std::vector<VirtiofsDevice> VmConfig::devices_after_restart() const {

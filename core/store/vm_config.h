@@ -5,11 +5,10 @@
 #include "core/base/result.h"
 
 #include <cstddef>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vfskit::store {
@@ -45,11 +44,11 @@ struct VmSection {
     std::optional<std::string> vmstate;  ///< volume with the saved memory, if any
     std::optional<std::string> parent;   ///< the snapshot this state descends from
     bool is_template = false;
-    /// Every "key: value" line, ours and others, as it stands; of a key that stands twice the last.
-    std::map<std::string, std::string, std::less<>> values;
+    /// Every "key: value" line, ours and others, as it stands and in the file's order.
+    std::vector<std::pair<std::string, std::string>> values;
     bool operator==(const VmSection&) const = default;
 
-    /// The value of a key, or nothing.
+    /// The value of a key, the last one where it stands twice; or nothing.
     [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const;
 };
 

@@ -106,8 +106,7 @@ Result<ExitCode> run_check_pve(const CheckOptions& options, Services& services) 
             return Error{EINVAL, fmt::format("'{}' is no VM of Proxmox VE", placed.vm.name)}
                 .with_remedy("Give a VMID or --config");
         }
-        auto answer = check::answer_as_pve(
-            check::as_pve_reads(placed.pve_values), !options.is_stopped, cluster);
+        auto answer = check::answer_as_pve(placed.pve_values, !options.is_stopped, cluster);
         if (!answer) {
             return std::move(answer).error().under(fmt::format("VM {}", placed.vm.name));
         }

@@ -69,7 +69,9 @@ Result<std::vector<PlacedVm>> find_domains(const VmChoice& choice, Services& ser
 
 PlacedVm place(const store::VmConfig& config, const VmChoice& choice, const Services& services) {
     const auto& known = config.node.empty() ? services.node : config.node;
-    return {check::vm_from_pve(config), choice.from.value_or(known), config.current.values};
+    return {check::vm_from_pve(config),
+            choice.from.value_or(known),
+            check::as_pve_reads(config.current.values)};
 }
 
 Result<std::vector<PlacedVm>>

@@ -31,7 +31,7 @@ void bind_vm_choice(VmChoice& choice, OptionSet& set);
 struct PlacedVm {
     check::Vm vm;
     std::string node;
-    check::PveValues pve_values; ///< of a Proxmox VE configuration's current state
+    check::PveValues pve_values; ///< as Proxmox VE reads its configuration's current state
 };
 
 /// By name: a number is a VMID where the store is Proxmox VE's, anything else a libvirt domain.

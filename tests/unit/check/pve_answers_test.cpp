@@ -13,6 +13,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+using PveLines = std::vector<std::pair<std::string, std::string>>;
+
 PveCluster cluster() {
     return {.nodes = {"n1", "n2"},
             .pci = {{"gpu", {{"n1", "n2"}, true}}, {"nic", {{"n1"}, false}}},
@@ -85,20 +87,22 @@ TEST(PveAnswers, AnUndefinedMappingIsWhereProxmoxVeDies) {
 }
 
 TEST(PveAnswers, DropsWhatTheirParserDrops) {
-    const auto read = as_pve_reads({{"usb0", "host=bogus"},
-                                    {"usb14", "spice"},
-                                    {"hostpci15", "mapping=gpu"},
-                                    {"hostpci16", "mapping=gpu"},
-                                    {"serial4", "socket"},
-                                    {"intel-tdx", "type=tdx"},
-                                    {"amd-sev", "type=new"},
-                                    {"ivshmem", "32"},
-                                    {"hostpci1", "mapping=gpu,pcie=maybe"},
-                                    {"parallel3", "/dev/parport0"},
-                                    {"virtiofs0", "with,cache=sometimes"},
-                                    {"hostusb", "1"},
-                                    {"usb1", "host=1-2,host=1-3"},
-                                    {"memory", "512"}});
+    const PveLines lines{{"usb0", "host=bogus"},
+                         {"usb14", "spice"},
+                         {"hostpci15", "mapping=gpu"},
+                         {"hostpci16", "mapping=gpu"},
+                         {"serial4", "socket"},
+                         {"intel-tdx", "type=tdx"},
+                         {"amd-sev", "type=new"},
+                         {"ivshmem", "32"},
+                         {"hostpci1", "mapping=gpu,pcie=maybe"},
+                         {"parallel3", "/dev/parport0"},
+                         {"virtiofs0", "with,cache=sometimes"},
+                         {"hostusb", "1"},
+                         {"usb1", "host=1-2,host=1-3"},
+                         {"memory", "512"}};
+
+    const auto read = as_pve_reads(lines);
 
     std::vector<std::string> keys;
     for (const auto& [key, value] : read) {
@@ -108,13 +112,21 @@ TEST(PveAnswers, DropsWhatTheirParserDrops) {
 }
 
 TEST(PveAnswers, KeepsWhatTheirParserKeeps) {
-    const PveValues values{{"amd-sev", "snp,allow-smt=0"},
-                           {"intel-tdx", "tdx,attestation=1"},
-                           {"ivshmem", "size=32,name=a-b"},
-                           {"serial0", "tcp"}, // its pattern is for those who set it
-                           {"usb0", "0x1234:abcd,usb3=yes"}};
+    const PveLines lines{{"amd-sev", "snp,allow-smt=0"},
+                         {"intel-tdx", "tdx,attestation=1"},
+                         {"ivshmem", "size=32,name=a-b"},
+                         {"serial0", "tcp"}, // its pattern is for those who set it
+                         {"usb0", "0x1234:abcd,usb3=yes"}};
 
-    EXPECT_EQ(as_pve_reads(values), values);
+    EXPECT_EQ(as_pve_reads(lines), (PveValues{lines.begin(), lines.end()}));
+}
+
+TEST(PveAnswers, OfAKeyThatStandsTwiceTheLastReadableLineCounts) {
+    const PveLines lines{{"hostpci4", "mapping=nic"},
+                         {"hostpci4", "mapping=gpu"},
+                         {"hostpci4", "host=01:00,host=02:00"}};
+
+    EXPECT_EQ(as_pve_reads(lines), (PveValues{{"hostpci4", "mapping=gpu"}}));
 }
 
 TEST(PveResources, ReadsNodesAndWhetherTheyCanBeLiveMigrated) {
