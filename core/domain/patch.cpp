@@ -110,9 +110,34 @@ Node filesystem_for(const Element& existing, const Filesystem& filesystem) {
     return wanted;
 }
 
-Node record_node(const std::string& prefix, const std::string& tag, const std::string& dirid) {
-    const std::string name = prefix.empty() ? "share" : prefix + ":share";
-    return Node{name, {{"tag", tag}, {"dirid", dirid}}, {}};
+/// What <metadata> says of a share: tag, dirid, options.
+using ShareRecord = std::vector<std::pair<std::string, std::string>>;
+
+ShareRecord record_of(const ShareEdit& edit) {
+    const std::string& tag = tag_of(edit.filesystem);
+    ShareRecord record{{"tag", tag}, {"dirid", edit.dirid.empty() ? tag : edit.dirid}};
+    record.insert(record.end(), edit.options.begin(), edit.options.end());
+    return record;
+}
+
+Node record_node(const std::string& prefix, const ShareRecord& record) {
+    return Node{prefix.empty() ? "share" : prefix + ":share", record, {}};
+}
+
+void update_record(Editor& editor, const Element& known, const ShareRecord& record) {
+    for (const auto& [name, value] : record) {
+        if (known.value_of(name) != value) {
+            editor.set_attribute(known, name, value);
+        }
+    }
+    for (const auto& attribute : known.attributes) {
+        const bool is_kept = std::any_of(record.begin(), record.end(), [&](const auto& wanted) {
+            return wanted.first == attribute.name;
+        });
+        if (!is_kept) {
+            editor.remove_attribute(known, attribute.name);
+        }
+    }
 }
 
 std::string prefix_of(const Element& element) {
@@ -138,7 +163,7 @@ public:
             insert_filesystem(root, editor, filesystem_node(edit.filesystem));
             return {};
         }));
-        return record(tag, edit.dirid.empty() ? tag : edit.dirid);
+        return record(record_of(edit));
     }
 
     Result<void> remove(const std::string& tag) {
@@ -211,21 +236,21 @@ private:
         }
     }
 
-    Result<void> record(const std::string& tag, const std::string& dirid) {
+    Result<void> record(const ShareRecord& record) {
         return edit([&](const Element& root, Editor& editor) -> Result<void> {
-            if (const Element* known = find_share_record(root, tag)) {
-                editor.set_attribute(*known, "dirid", dirid);
+            if (const Element* known = find_share_record(root, record.front().second)) {
+                update_record(editor, *known, record);
                 return {};
             }
             if (const Element* shares = find_shares_record(root)) {
                 const Element* const last =
                     shares->children.empty() ? nullptr : shares->children.back().get();
-                editor.insert_after(*shares, last, record_node(prefix_of(*shares), tag, dirid));
+                editor.insert_after(*shares, last, record_node(prefix_of(*shares), record));
                 return {};
             }
             const Node shares{"vfskit:shares",
                               {{"xmlns:vfskit", std::string{metadata_namespace}}},
-                              {record_node("vfskit", tag, dirid)}};
+                              {record_node("vfskit", record)}};
             if (const Element* metadata = root.find("metadata")) {
                 const Element* const last =
                     metadata->children.empty() ? nullptr : metadata->children.back().get();
@@ -399,6 +424,22 @@ patch_domain(std::string_view xml, const PatchRequest& request, const Target& ta
     result.changed = result.xml != xml;
     result.notices = patcher.take_notices();
     return result;
+}
+
+Result<std::string> shares_record(std::string_view xml) {
+    VFSKIT_TRY_ASSIGN(const Document document, parse_domain_document(std::string{xml}));
+    const Element* const shares = find_shares_record(document.root());
+    if (shares == nullptr) {
+        return std::string{};
+    }
+    Node plain{"shares", {}, {}};
+    for (const auto& share : shares->children) {
+        Node& copy = plain.children.emplace_back(Node{"share", {}, {}});
+        for (const auto& attribute : share->attributes) {
+            copy.with(attribute.name, attribute.value);
+        }
+    }
+    return xml::serialize(plain, {});
 }
 
 } // namespace vfskit::domain

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vfskit::domain {
@@ -19,6 +20,9 @@ namespace vfskit::domain {
 struct ShareEdit {
     std::string dirid; ///< recorded in <metadata>; empty: the tag
     Filesystem filesystem;
+    /// Recorded beside the dirid: the options of a daemon that vfskit starts, which <filesystem>
+    /// cannot hold, by their long names ("cache", "always"). What was recorded before goes.
+    std::vector<std::pair<std::string, std::string>> options = {};
 };
 
 struct PatchRequest {
@@ -40,5 +44,9 @@ struct PatchResult {
 /// one tag, for a tag that the domain has twice, and for a domain that would get a tag twice.
 Result<PatchResult>
 patch_domain(std::string_view xml, const PatchRequest& request, const Target& target);
+
+/// Our record in <metadata> without its namespace, "<shares><share tag= dirid=/></shares>", as
+/// virDomainSetMetadata() takes it; empty when the domain has none. EINVAL as parse_domain().
+Result<std::string> shares_record(std::string_view xml);
 
 } // namespace vfskit::domain

@@ -174,6 +174,52 @@ void apply(const ShareOptions& options, share::Share& share) {
     share.rlimit_nofile = options.rlimit_nofile;
 }
 
+Result<std::vector<std::pair<std::string, std::string>>>
+recorded_options(const ShareOptions& options) {
+    if (!options.uid_map.empty() || !options.gid_map.empty() || !options.translate_uid.empty() ||
+        !options.translate_gid.empty()) {
+        return Error{ENOTSUP, "Id maps and translations cannot be kept in a domain"}.with_remedy(
+            "Start the daemon yourself (vfsctl daemon command) and name its --socket");
+    }
+    std::vector<std::pair<std::string, std::string>> record;
+    const auto word = [&record](const char* name, const auto& value) {
+        if (value) {
+            record.emplace_back(name, to_string(*value));
+        }
+    };
+    const auto text = [&record](const char* name, const auto& value) {
+        if (value) {
+            record.emplace_back(name, fmt::to_string(*value));
+        }
+    };
+    const auto flag = [&record](const char* name, bool value) {
+        if (value) {
+            record.emplace_back(name, "on");
+        }
+    };
+    flag("readonly", options.readonly);
+    word("on-error", options.on_error);
+    word("cache", options.cache);
+    flag("writeback", options.writeback);
+    flag("allow-direct-io", options.allow_direct_io);
+    flag("allow-mmap", options.allow_mmap);
+    flag("xattr", options.xattr);
+    text("xattrmap", options.xattrmap);
+    word("posix-acl", options.posix_acl);
+    word("security-label", options.security_label);
+    if (options.announce_submounts) {
+        record.emplace_back("announce-submounts", *options.announce_submounts ? "on" : "off");
+    }
+    word("inode-file-handles", options.inode_file_handles);
+    text("thread-pool-size", options.thread_pool_size);
+    text("queues", options.request_queues);
+    text("queue-size", options.queue_size);
+    text("rlimit-nofile", options.rlimit_nofile);
+    word("sandbox", options.sandbox);
+    text("modcaps", options.modcaps);
+    return record;
+}
+
 Result<std::vector<share::Share>>
 make_shares(Services& services, std::span<const std::string> ids, const ShareOptions& options) {
     if (options.tag && ids.size() > 1) {

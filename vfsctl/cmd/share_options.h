@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vfskit::vfsctl {
@@ -46,6 +47,11 @@ struct ShareOptions {
 
 void bind_share_options(ShareOptions& options, OptionSet& set);
 void apply(const ShareOptions& options, share::Share& share);
+
+/// What a domain's <metadata> keeps of these options, so that the daemon can be started again with
+/// them: long name and word, flags as "on". ENOTSUP for lists, which have no place there.
+Result<std::vector<std::pair<std::string, std::string>>>
+recorded_options(const ShareOptions& options);
 
 /// The shares of these mappings on the node in question, with the options applied to each. ENOENT
 /// as require_mapping() and require_node(); EINVAL for --tag with more than one mapping.

@@ -355,5 +355,40 @@ TEST(Patch, RefusesAFilesystemThatLibvirtWouldRefuse) {
     EXPECT_THAT(patched(input_domain("plain"), put(filesystem)), HasSubstr("power of two"));
 }
 
+std::string record_in(const std::string& xml) {
+    const auto record = shares_record(xml);
+    return record ? *record : record.error().describe();
+}
+
+TEST(Patch, RecordsTheOptionsOfADaemonThatLibvirtDoesNotStart) {
+    PatchRequest request;
+    request.put.push_back({"media", external_sample(), {{"cache", "always"}, {"xattr", "on"}}});
+
+    const auto result = patch_domain("<domain><devices/></domain>", request, {});
+
+    ASSERT_TRUE(result);
+    EXPECT_EQ(record_in(result->xml),
+              "<shares><share tag='media' dirid='media' cache='always' xattr='on'/></shares>");
+}
+
+TEST(Patch, ForgetsRecordedOptionsThatAreNoLongerWanted) {
+    PatchRequest first;
+    first.put.push_back({"media", external_sample(), {{"cache", "always"}, {"xattr", "on"}}});
+    PatchRequest second;
+    second.put.push_back({"media", external_sample(), {{"cache", "never"}}});
+    const auto before = patch_domain("<domain><devices/></domain>", first, {});
+    ASSERT_TRUE(before);
+
+    const auto after = patch_domain(before->xml, second, {});
+
+    ASSERT_TRUE(after);
+    EXPECT_EQ(record_in(after->xml),
+              "<shares><share tag='media' dirid='media' cache='never'/></shares>");
+}
+
+TEST(Patch, HasNoRecordInADomainWithoutShares) {
+    EXPECT_EQ(record_in("<domain><metadata><other xmlns='urn:x'/></metadata></domain>"), "");
+}
+
 } // namespace
 } // namespace vfskit::domain
