@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/verbs.h"
 
+#include "vfsctl/cmd/attach.h"
 #include "vfsctl/cmd/check.h"
 #include "vfsctl/cmd/complete_tree.h"
 #include "vfsctl/cmd/complete_words.h"
@@ -11,6 +12,7 @@
 #include "vfsctl/cmd/daemon_start.h"
 #include "vfsctl/cmd/daemon_status.h"
 #include "vfsctl/cmd/daemon_stop.h"
+#include "vfsctl/cmd/detach.h"
 #include "vfsctl/cmd/drain.h"
 #include "vfsctl/cmd/guest_cloud_init.h"
 #include "vfsctl/cmd/guest_dracut.h"
@@ -43,6 +45,7 @@ VerbTable all_verbs() {
     // clang-format off
     return {.verbs =
                 {
+                    attach_verb(),
                     check_verb(),
                     complete_tree_verb(),
                     complete_words_verb(),
@@ -53,6 +56,7 @@ VerbTable all_verbs() {
                     daemon_start_verb(),
                     daemon_status_verb(),
                     daemon_stop_verb(),
+                    detach_verb(),
                     drain_verb(),
                     guest_cloud_init_verb(),
                     guest_dracut_verb(),
@@ -79,9 +83,11 @@ VerbTable all_verbs() {
                     xml_patch_verb(),
                 },
             .groups = {
+                {"attach", "Give a libvirt domain a share"},
                 {"check", "Say what would fail if a VM with shares were moved"},
                 {"completion", "Print the completion script of a shell"},
-                {"daemon", "virtiofsd's command line, and what running daemons do"},
+                {"daemon", "virtiofsd's command line; start, stop and ask daemons"},
+                {"detach", "Take a share from a libvirt domain"},
                 {"drain", "Say which VMs would block a node's maintenance, and where each could go"},
                 {"guest", "What a guest needs to mount shares or to boot from one"},
                 {"mapping", "Define directory mappings: one id, a path per node"},

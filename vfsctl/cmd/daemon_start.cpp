@@ -137,7 +137,7 @@ vfsctl daemon start media --vm web --replace-waiting --json)"},
         run_daemon_start);
 }
 
-Result<ExitCode> run_daemon_start(const DaemonStartOptions& options, Services& services) {
+Result<launch::DaemonRecord> start_daemon(const DaemonStartOptions& options, Services& services) {
     VFSKIT_TRY_ASSIGN(const auto shares,
                       make_shares(services, std::span{&options.mapping, 1}, options.share));
     launch::StartRequest request;
@@ -156,7 +156,11 @@ Result<ExitCode> run_daemon_start(const DaemonStartOptions& options, Services& s
     request.restart = options.restart;
     request.replaces_waiting = options.replaces_waiting;
     VFSKIT_TRY_ASSIGN(const auto launcher, open_launcher(options.launcher, services));
-    VFSKIT_TRY_ASSIGN(const auto record, launcher->start(request));
+    return launcher->start(request);
+}
+
+Result<ExitCode> run_daemon_start(const DaemonStartOptions& options, Services& services) {
+    VFSKIT_TRY_ASSIGN(const auto record, start_daemon(options, services));
     if (services.output.is_json()) {
         auto document = make_document("daemon-record");
         document.update(record_json(record));

@@ -28,6 +28,9 @@ struct DaemonStartOptions {
     ShareOptions share;
 };
 
+/// Returns when it listens; the errors of launch::Launcher::start().
+Result<launch::DaemonRecord> start_daemon(const DaemonStartOptions& options, Services& services);
+
 Verb daemon_start_verb();
 Result<ExitCode> run_daemon_start(const DaemonStartOptions& options, Services& services);
 

@@ -55,6 +55,12 @@ nlohmann::ordered_json record_json(const launch::DaemonRecord& record) {
     return document;
 }
 
+Result<void> stop_daemon(const std::string& vm, const std::string& tag, Services& services) {
+    VFSKIT_TRY_ASSIGN(const auto launcher, open_launcher(LauncherKind::automatic, services));
+    VFSKIT_TRY(launcher->stop({.vm = vm, .tag = tag}));
+    return {};
+}
+
 nlohmann::ordered_json to_json(const launch::FoundDaemon& found) {
     auto document = record_json(found.record);
     document["state"] = launch::to_string(found.state);

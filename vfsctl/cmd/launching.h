@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace vfskit::vfsctl {
@@ -34,6 +35,9 @@ struct OwnedLauncher {
 };
 /// ENOTSUP for LauncherKind::systemd where it does not run.
 Result<OwnedLauncher> open_launcher(LauncherKind kind, Services& services);
+
+/// Stops the daemon that was started for one share, if there is one.
+Result<void> stop_daemon(const std::string& vm, const std::string& tag, Services& services);
 
 /// One daemon as `daemon list` and `daemon stop` show it.
 nlohmann::ordered_json to_json(const launch::FoundDaemon& found);

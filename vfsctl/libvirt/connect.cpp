@@ -4,7 +4,9 @@
 #include "core/domain/domain_xml.h"
 #include "core/domain/node_lookup.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
+#include <cerrno>
 #include <set>
 
 namespace vfskit::vfsctl {
@@ -36,6 +38,27 @@ Result<std::unique_ptr<LibvirtConnection>> connect(Services& services,
                                                    const std::optional<std::string>& uri) {
     auto wanted = uri.value_or(services.environment.variable("LIBVIRT_DEFAULT_URI"));
     return services.environment.connect_libvirt(wanted.empty() ? "qemu:///system" : wanted);
+}
+
+void bind_scope_options(bool& live, bool& config, OptionSet& set) {
+    set.flag({.name = "--live", .help = "Only the running guest. Default: whatever there is"}, live)
+        .flag({.name = "--config", .help = "Only the stored definition; with --live, both"},
+              config);
+}
+
+Result<ChangeScope> resolve_scope(bool live, bool config, const DomainState& state) {
+    if (live && !state.is_running) {
+        return Error{EINVAL, fmt::format("'{}' does not run", state.name)}.with_remedy(
+            "Leave out --live");
+    }
+    if (config && !state.is_persistent) {
+        return Error{EINVAL, fmt::format("'{}' is transient: nothing is stored", state.name)}
+            .with_remedy("Leave out --config");
+    }
+    if (!live && !config) {
+        return ChangeScope{.live = state.is_running, .config = state.is_persistent};
+    }
+    return ChangeScope{.live = live, .config = config};
 }
 
 domain::LibvirtVersion libvirt_version_of(const HypervisorVersions& versions) {

@@ -22,6 +22,12 @@ void bind_connect_option(std::optional<std::string>& uri, OptionSet& set);
 Result<std::unique_ptr<LibvirtConnection>> connect(Services& services,
                                                    const std::optional<std::string>& uri);
 
+/// --live and --config, as virsh has them.
+void bind_scope_options(bool& live, bool& config, OptionSet& set);
+/// Neither flag: whatever the domain has of the two. EINVAL for --live with a domain that does not
+/// run and for --config with a transient one.
+Result<ChangeScope> resolve_scope(bool live, bool config, const DomainState& state);
+
 /// 11003000 is 11.3.0.
 domain::LibvirtVersion libvirt_version_of(const HypervisorVersions& versions);
 

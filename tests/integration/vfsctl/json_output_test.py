@@ -14,6 +14,8 @@ DAEMON = ('--node', 'n1', '--dialect', 'rust-1.14')
 # Verb: calls, each (words after the verb, kind of the document). A verb that prints no data has none.
 CALLS = {
     'check': [(('--explain', 'all'), 'finding-catalogue')],  # see also test_of_a_check_obeys_its_schema
+    'attach': [(('web', 'other', '--config', '--node', 'n1'), 'attachment'),
+               (('web', 'other', '--config', '--node', 'n1', '--dry-run'), 'attachment')],
     'completion': [],
     'daemon command': [(('media', '--vm', '100', *DAEMON), 'daemon-command'),
                        (('media', '--fd', '7', '--node', 'n1', '--compat=pve'), 'daemon-command')],
@@ -25,6 +27,7 @@ CALLS = {
                       (('--control-socket', 'run/100/media.control'), 'daemon-states')],
     'daemon stop': [(('101',), 'daemon-stopped'), (('--stale',), 'daemon-stopped')],
     'drain': [],  # test_of_a_proxmox_check_obeys_its_schema
+    'detach': [(('web', 'media', '--config'), 'detachment')],
     'guest cloud-init': [(('media:/srv/media',), 'guest-snippet')],
     'guest dracut': [(('media',), 'guest-snippet'), (('media', '--plain'), 'guest-snippet')],
     'guest fstab': [(('media:/srv/media', '--readonly'), 'guest-snippet')],
@@ -82,6 +85,8 @@ class JsonOutput(VfsctlCase):
         # A libvirt in memory: libvirt's test driver, with one domain.
         (self.dir / 'web-domain.xml').write_text(DOMAIN_WITH_MEDIA.replace('/srv/media', f'{self.dir}/media'))
         (self.dir / 'libvirt.xml').write_text('<node><domain file="web-domain.xml"/></node>')
+        (self.dir / 'other').mkdir()
+        self.vfsctl('mapping', 'add', 'other', f'n1:{self.dir}/other')
         self.env['LIBVIRT_DEFAULT_URI'] = f'test://{self.dir}/libvirt.xml'
 
     def assert_valid(self, kind, text):

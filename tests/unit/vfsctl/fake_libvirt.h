@@ -37,8 +37,9 @@ struct FakeHost {
     std::vector<std::string> blockers;
     std::vector<std::string> dead;
     std::vector<DomainEvent> events;
-    std::function<void()> on_event = [] {}; // before each event
-    std::function<void()> on_lost = [] {};  // when a watched connection is lost
+    std::function<void()> on_event = [] {};  // before each event
+    std::function<void()> on_detach = [] {}; // when a device is asked for: the guest's consent
+    std::function<void()> on_lost = [] {};   // when a watched connection is lost
     int times_watched = 0;
     std::optional<MigrationRequest> migration;
     std::optional<Error> migration_error;
@@ -92,11 +93,9 @@ public:
     }
     Result<void>
     detach_device(const std::string& domain, const std::string& xml, ChangeScope scope) override {
-        VFSKIT_TRY_ASSIGN(auto* found, find(domain));
+        VFSKIT_TRY(find(domain));
         host_.calls.push_back("detach " + domain + scope_words(scope) + "\n" + xml);
-        if (const auto at = found->live.find(xml); scope.live && at != std::string::npos) {
-            found->live.erase(at, xml.size());
-        }
+        host_.on_detach();
         return {};
     }
     Result<JobProgress> migrate(const std::string& domain,
