@@ -11,6 +11,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -55,13 +56,16 @@ Daemon::~Daemon() {
 namespace {
 
 std::chrono::nanoseconds cpu_time_of(pid_t pid) {
+    // The process's own clock goes on counting threads that have ended, as those of a migration do.
     std::chrono::nanoseconds sum{0};
+    clockid_t clock{};
+    timespec time{};
+    if (::clock_getcpuclockid(pid, &clock) == 0 && ::clock_gettime(clock, &time) == 0) {
+        sum = std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+    }
     std::error_code gone;
     const auto tasks = fmt::format("/proc/{}/task", pid);
     for (const auto& task : std::filesystem::directory_iterator{tasks, gone}) {
-        std::int64_t on_cpu = 0;
-        std::ifstream{task.path() / "schedstat"} >> on_cpu;
-        sum += std::chrono::nanoseconds{on_cpu};
         std::ifstream children{task.path() / "children"};
         for (pid_t child = 0; children >> child;) {
             sum += cpu_time_of(child);
