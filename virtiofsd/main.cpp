@@ -30,6 +30,7 @@ Result<int> run(const Options& options, DaemonLog& daemon_log, LogSink& log) {
         std::thread::hardware_concurrency() + options.thread_pool_size + 4;
     VFSKIT_TRY_ASSIGN(const auto quota, guest_descriptor_quota(limit, threads));
     VFSKIT_TRY_ASSIGN(auto root, close_the_walls(options, entrance, log));
+    reserve_descriptor_table(limit);
     return serve(options, std::move(entrance), std::move(root), quota, daemon_log, log);
 }
 

@@ -3,7 +3,9 @@
 
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/base/unique_fd.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -97,6 +99,13 @@ Result<std::uint64_t> guest_descriptor_quota(std::uint64_t limit, std::uint64_t 
             .with_remedy("Raise --rlimit-nofile or the limit of whatever starts the daemon");
     }
     return limit - reserved;
+}
+
+void reserve_descriptor_table(std::uint64_t limit) {
+    constexpr std::uint64_t most = 32768; // eight bytes each
+    const auto highest = static_cast<int>(std::min(limit, most)) - 1;
+    const UniqueFd nothing{::open("/", O_PATH | O_CLOEXEC)};
+    const UniqueFd last{::fcntl(nothing.get(), F_DUPFD_CLOEXEC, highest)};
 }
 
 } // namespace vfskit::virtiofsd

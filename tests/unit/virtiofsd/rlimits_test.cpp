@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <fstream>
+#include <string>
+
 namespace vfskit::virtiofsd {
 namespace {
 
@@ -31,6 +35,26 @@ TEST(DescriptorQuota, SaysHowMuchIsNeeded) {
     EXPECT_EQ(too_small.error().message(),
               "Maximum number of file descriptors too small: Limit is 100, must be at least 614");
     EXPECT_EQ(*guest_descriptor_quota(614, 1), 1U);
+}
+
+/// From proc(5).
+std::uint64_t descriptor_table_size() {
+    std::ifstream status{"/proc/self/status"};
+    for (std::string line; std::getline(status, line);) {
+        if (line.rfind("FDSize:", 0) == 0) {
+            return std::stoull(line.substr(line.find(':') + 1));
+        }
+    }
+    return 0;
+}
+
+TEST(DescriptorTable, HasRoomBeforeItIsNeeded) {
+    constexpr std::uint64_t usual_soft_limit = 1024;
+    ASSERT_LT(descriptor_table_size(), usual_soft_limit);
+
+    reserve_descriptor_table(usual_soft_limit);
+
+    EXPECT_GE(descriptor_table_size(), usual_soft_limit);
 }
 
 } // namespace
