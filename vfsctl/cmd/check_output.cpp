@@ -67,7 +67,8 @@ codes(const std::vector<Finding>& common, const std::vector<Finding>& there, Sev
     }
     std::string text;
     for (const auto code : found) {
-        text += (text.empty() ? "" : " ") + check::to_string(code).substr(4);
+        text += text.empty() ? "" : " ";
+        text += check::to_string(code).substr(4);
     }
     return text;
 }
