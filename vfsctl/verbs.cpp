@@ -32,6 +32,7 @@
 #include "vfsctl/cmd/node_list.h"
 #include "vfsctl/cmd/node_publish.h"
 #include "vfsctl/cmd/qemu_args.h"
+#include "vfsctl/cmd/sync.h"
 #include "vfsctl/cmd/top.h"
 #include "vfsctl/cmd/watch.h"
 #include "vfsctl/cmd/xml_filesystem.h"
@@ -76,7 +77,7 @@ VerbTable all_verbs() {
                     node_list_verb(),
                     node_publish_verb(),
                     qemu_args_verb(),
-                    top_verb(),
+                    sync_verb(), top_verb(),
                     watch_verb(),
                     xml_filesystem_verb(),
                     xml_memory_verb(),
@@ -94,6 +95,7 @@ VerbTable all_verbs() {
                 {"migrate", "Live-migrate a libvirt domain, each share to its path there"},
                 {"node", "What nodes have, run and mount, and tell each other"},
                 {"qemu", "QEMU's arguments"},
+                {"sync", "Carry mappings from one store to another"},
                 {"top", "Watch running daemons at work"},
                 {"watch", "Mend what migrations leave behind in libvirt's stored definitions"},
                 {"xml", "libvirt domain XML"},

@@ -143,7 +143,10 @@ Result<EtcdStore::Content> EtcdStore::read_cache(const Error& unreachable) const
 }
 
 Snapshot EtcdStore::make_snapshot(const Content& content) const {
-    Snapshot snapshot{.revision = {content.digest()}, .mappings = {}, .notices = content.notices};
+    Snapshot snapshot{.revision = {content.digest()},
+                      .mappings = {},
+                      .notices = content.notices,
+                      .is_old = content.is_cached()};
     for (const auto& pair : content.pairs) {
         const auto place = fmt::format("{}/mappings/{}", url_.substr(0, url_.find('?')), pair.key);
         auto document = parse_document(pair.value, place);

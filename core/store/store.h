@@ -39,6 +39,8 @@ struct Snapshot {
     Revision revision;
     std::vector<mapping::DirectoryMapping> mappings;
     std::vector<Notice> notices;
+    /// The store could not be reached, and this is what was last read of it; a notice says so.
+    bool is_old = false;
 
     /// The mapping with this id, or nullptr. Proxmox VE compares ids with case, and so do we.
     [[nodiscard]] const mapping::DirectoryMapping* find(std::string_view id) const;

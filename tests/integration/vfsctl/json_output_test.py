@@ -50,6 +50,8 @@ CALLS = {
     'node publish': [((), 'node-publish'), (('--withdraw',), 'node-publish'), (('--node', 'n1'), 'node-publish')],
     'qemu args': [(('media', '--vm', '100', '--node', 'n1'), 'qemu-args'),
                   (('media', '--vm', '100', '--node', 'n1', '--memory', '1G'), 'qemu-args')],
+    'sync': [(('--from', 'yaml:./mappings-a.yaml', '--to', 'yaml:./mappings-b.yaml', '--dry-run'), 'sync'),
+             (('--from', 'yaml:./import.yaml', '--to', 'yaml:./mappings-b.yaml', '--state', 'state'), 'sync')],
     'top': [(('--once', '--interval', '0.1'), 'top'),
             (('100', 'media', '--count', '1', '--interval', '0.1'), 'top')],
     'watch': [(('--once', '--node', 'n2'), 'watch-event')],

@@ -157,6 +157,32 @@ class OneMember(EtcdCase):
         self.assertEqual(self.run_vfsctl('mapping', 'list', store=known).returncode, 1)
 
 
+    def test_sync_watches_and_shows_conflicts(self):
+        yaml, pve, state = f'yaml:{self.dir}/m.yaml', f'pve:{self.dir}/pve', f'{self.dir}/state'
+        (self.dir / 'pve/mapping').mkdir(parents=True)
+        self.vfsctl('mapping', 'add', 'media', 'n1:/srv', '--method', 'find-paths', store=yaml)
+        self.vfsctl('sync', '--from', yaml, '--to', self.store, '--state', state)
+        self.assertEqual(self.ids(), ['media'])
+        watcher = subprocess.Popen([VFSCTL, '--quiet', 'sync', '--from', self.store, '--to', pve, '--watch',
+                                    '--state', state], stdout=subprocess.DEVNULL)
+        try:
+            self.vfsctl('mapping', 'add', 'two', 'n1:/two')
+            deadline = time.monotonic() + 60
+            while self.ids(store=pve) != ['media', 'two']:
+                self.assertLess(time.monotonic(), deadline, 'the change was not carried over')
+                time.sleep(0.1)
+        finally:
+            watcher.terminate()
+        self.assertEqual(watcher.wait(timeout=30), 0)
+        self.vfsctl('mapping', 'set', 'media', '--description', 'a', store=yaml)
+        self.vfsctl('mapping', 'set', 'media', '--description', 'b')
+        clash = self.run_vfsctl('sync', '--from', yaml, '--to', self.store, '--state', state, '--json')
+        self.assertEqual(clash.returncode, 5, clash.stderr)
+        conflict = json.loads(clash.stdout)['conflicts'][0]
+        self.assertEqual([conflict[end].get('description') for end in ('base', 'from', 'to')], [None, 'a', 'b'])
+        self.assertEqual(self.listing()['mappings'][0]['description'], 'b')
+
+
 class WithTls(EtcdCase):
     def make_cluster(self):
         def openssl(*words):
