@@ -12,6 +12,18 @@ using passthrough::HostIdentity;
 using passthrough::HostIno;
 using passthrough::InodeStore;
 
+namespace {
+
+HostFileHandle to_host(const FileHandle& saved) {
+    HostFileHandle handle;
+    handle.type = saved.type;
+    handle.size = static_cast<std::uint8_t>(saved.bytes.size());
+    std::copy(saved.bytes.begin(), saved.bytes.end(), handle.bytes.begin());
+    return handle;
+}
+
+} // namespace
+
 UnopenedFiles::UnopenedFiles(const State& state,
                              const InodeTree& tree,
                              InodeStore& inodes,
@@ -33,9 +45,8 @@ bool UnopenedFiles::is_proved(const HostId& host) const {
 }
 
 bool UnopenedFiles::may_wait(std::size_t i) const {
-    const auto& inode = state_.inodes[i];
     const auto& file = state_.trailer->files[i];
-    return file.type != 0 && !S_ISDIR(file.type) && file.birth != 0 && !inode.verify_handle &&
+    return file.type != 0 && !S_ISDIR(file.type) && file.birth != 0 &&
            tree_.nodes[i].lookup_count != 0;
 }
 
@@ -61,12 +72,12 @@ Result<bool> UnopenedFiles::take_over(std::size_t i) {
     const auto& inode = state_.inodes[i];
     HostFileHandle handle;
     if (const auto* by_handle = std::get_if<FileHandleLocation>(&inode.location)) {
-        const auto& saved = by_handle->handle;
-        handle.type = saved.type;
-        handle.size = static_cast<std::uint8_t>(saved.bytes.size());
-        std::copy(saved.bytes.begin(), saved.bytes.end(), handle.bytes.begin());
+        handle = to_host(by_handle->handle);
     } else if (is_open(inode.id) || !tree_.nodes[i].is_found_by_place || !has_own_directory(i)) {
         return false; // what is open comes with its handle, which outlives its name
+    }
+    if (inode.verify_handle) {
+        handle = to_host(*inode.verify_handle);
     }
     passthrough::FilePlace place;
     if (const auto directory = tree_.nodes[i].parent; directory != InodeTree::none) {

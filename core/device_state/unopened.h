@@ -4,10 +4,11 @@
 //
 // Only where that hides nothing. The shared directory is proved to be the source's (identity.h), so
 // what the source has just seen there is there. The file lies in the directory's own mount, and by
-// path in a directory that was opened here; what is open is opened here, too. Nothing is to be
-// verified, and a time of birth tells the file from another that gets its number. It is opened by
-// its first use, as a file whose descriptor had to make room, and answers ESTALE if it is another
-// by then: what a guest sees without a migration, too, when somebody else removes a file.
+// path in a directory that was opened here; what is open is opened here, too. A time of birth tells
+// the file from another that gets its number; a handle that is sent to be verified does better, for
+// the file is opened by it. The first use opens it, as a file whose descriptor had to make room,
+// and is answered with ESTALE if another is there by then: what a guest sees without a migration,
+// too, when somebody else removes a file.
 #pragma once
 
 #include "core/base/result.h"

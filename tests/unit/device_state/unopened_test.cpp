@@ -128,12 +128,29 @@ TEST_F(UnopenedFiles, AreNeverThoseOfACopy) {
     EXPECT_THAT(loaded.error().describe(), HasSubstr("'dir/closed'"));
 }
 
-TEST_F(UnopenedFiles, AreNeverThoseWhoseHandlesAreVerified) {
+TEST_F(UnopenedFiles, AreOpenedByTheHandleThatIsToBeVerified) {
+    if (source_.fs->inodes().file_handles() == FileHandleMode::never) {
+        GTEST_SKIP() << "needs CAP_DAC_READ_SEARCH and a filesystem with file handles";
+    }
     source_.save_options.verify_handles = true;
     const auto state = source_.save();
-    std::filesystem::remove(here_.path("dir/closed"));
+    std::filesystem::rename(here_.path("dir/closed"), here_.path("dir/elsewhere"));
     here_.write("dir/closed", "another");
     Side destination{here_.root()};
+    const auto loaded = destination.load(state);
+    ASSERT_TRUE(loaded) << loaded.error().describe();
+
+    EXPECT_EQ(destination.read(destination.open(closed_, O_RDONLY)), "closed");
+}
+
+TEST_F(UnopenedFiles, AreVerifiedAtOnceByADaemonThatDoesNotKeepHandles) {
+    source_.save_options.verify_handles = true;
+    const auto state = source_.save();
+    std::filesystem::rename(here_.path("dir/closed"), here_.path("dir/elsewhere"));
+    here_.write("dir/closed", "another");
+    PassthroughOptions options;
+    options.file_handles = FileHandleMode::never;
+    Side destination{here_.root(), options};
 
     const auto loaded = destination.load(state);
 
