@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tools/demo shows: a mapping, what vfsctl makes of it, a guest at work on the share, its live migration."""
 import contextlib
+import json
 import os
 import pathlib
 import shlex
@@ -34,14 +35,23 @@ class Vfsctl:
         self.binary = binary
         self.environment = {**os.environ, 'VFSKIT_STORE': f'yaml:{store}'}
 
-    def __call__(self, *words: str) -> str:
+    def __call__(self, *words: str, statuses=(0,)) -> str:
         print('$ vfsctl', shlex.join(words), flush=True)
-        done = subprocess.run([self.binary, *words], env=self.environment, capture_output=True, text=True,
-                              check=False)
+        done = self._run(words)
         print(done.stdout, done.stderr, sep='', end='', flush=True)
-        if done.returncode != 0:
+        if done.returncode not in statuses:
             sys.exit(f'vfsctl ended with {done.returncode}')
         return done.stdout
+
+    def quiet(self, *words: str) -> str:
+        """Shows what went wrong only."""
+        done = self._run(words)
+        if done.returncode != 0:
+            sys.exit(f'vfsctl {shlex.join(words)} ended with {done.returncode}: {done.stderr}')
+        return done.stdout
+
+    def _run(self, words) -> subprocess.CompletedProcess:
+        return subprocess.run([self.binary, *words], env=self.environment, capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager
@@ -73,7 +83,7 @@ class Node:
         self.socket = base / f'{name}.sock'
         where = ['--vm', 'demo', '--node', name, '--socket', str(self.socket)]
         self.daemon = shlex.split(vfsctl('daemon', 'command', 'media', *where, '--binary', binary))
-        self.qemu = shlex.split(vfsctl('qemu', 'args', 'media', *where, '--memory', '512M'))
+        self.qemu = [*shlex.split(vfsctl('qemu', 'args', 'media', *where, '--memory', '512M')), '-name', 'demo']
 
 
 def work_in_guest(guest: vm.Guest, shared: pathlib.Path):
@@ -112,6 +122,23 @@ def travel(source: vm.Guest, destination: vm.Guest, journal: pathlib.Path):
     destination.run('umount /mnt')
 
 
+def check_before(vfsctl: Vfsctl, base: pathlib.Path, nodes: dict[str, Node], binary: str):
+    """What would fail, from each node's facts and a description of a VM that nobody manages."""
+    description = base / 'demo.json'
+    description.write_text(json.dumps({
+        'kind': 'vm-description', 'version': 1, 'name': 'demo', 'is-running': True, 'has-shared-memory': True,
+        'memory-bytes': 512 << 20, 'shares': [{'tag': 'media', 'dirid': 'media', 'launch': 'socket',
+                                               'socket': str(nodes['n1'].socket), 'binary': binary}]}, indent=2))
+    facts = []
+    for name in nodes:
+        file = base / f'{name}.json'
+        print(f'$ vfsctl node facts --node {name} --json > {file}')
+        file.write_text(vfsctl.quiet('node', 'facts', '--node', name, '--json'))
+        facts += ['--facts', str(file)]
+    vfsctl('check', '--description', str(description), '--from', 'n1', '--to', 'n2', *facts, '--no-ssh',
+           '--return-path', 'on', '--uri', f'unix:{base}/migration', statuses=(0, 6))
+
+
 @contextlib.contextmanager
 def mounted_twice(first: pathlib.Path, second: pathlib.Path):
     """One directory under two paths, as a cluster filesystem has it on two nodes."""
@@ -134,25 +161,42 @@ def show_the_definition(vfsctl: Vfsctl, base: pathlib.Path, paths: dict[str, pat
     print((base / 'domain.xml').read_text())
 
 
-def show_the_migration(nodes: dict[str, Node], shared: pathlib.Path, image: pathlib.Path):
+def show_the_migration(vfsctl: Vfsctl, base: pathlib.Path, nodes: dict[str, Node], shared: pathlib.Path, binary: str):
+    image = vm.make_initramfs(base, {})
     with contextlib.ExitStack() as stack:
         stack.enter_context(running(nodes['n1'].daemon, nodes['n1'].socket))
         show(f'A guest boots (a stock Debian kernel, {vm.pick_accel()}), mounts the share and works on it')
         source = stack.enter_context(vm.Guest([], image=image, share_arguments=nodes['n1'].qemu))
         work_in_guest(source, shared)
 
-        show('Live migration to node n2, where the directory has another path')
         stack.enter_context(running(nodes['n2'].daemon, nodes['n2'].socket))
+        show('Would a migration to node n2 succeed?')
+        if pathlib.Path(binary).is_relative_to(vm.CACHE):
+            print('not asked: a daemon that runs by the loader of another release is not known as virtiofsd')
+        else:
+            check_before(vfsctl, base, nodes, binary)
+
+        show('Live migration to node n2, where the directory has another path')
         destination = stack.enter_context(
             vm.Guest([], image=image, share_arguments=nodes['n2'].qemu, incoming='defer'))
         travel(source, destination, shared / 'journal')
 
 
+def upstream(suite: str) -> str:
+    """The upstream daemon that is installed, or that of a Debian suite."""
+    if suite != 'upstream':
+        return vm.peer_virtiofsd(suite)
+    installed = [path for path in map(pathlib.Path, ('/usr/libexec/virtiofsd', '/usr/lib/qemu/virtiofsd'))
+                 if os.access(path, os.X_OK)]
+    return str(installed[0]) if installed else vm.peer_virtiofsd('trixie')
+
+
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
     binary = str(build / 'virtiofsd/virtiofsd')
-    if sys.argv[2:3] == ['--peer']:
-        binary = vm.peer_virtiofsd(sys.argv[3] if len(sys.argv) > 3 else 'trixie')
+    option, _, suite = ' '.join(sys.argv[2:4]).replace(' ', '=', 1).partition('=')
+    if option == '--peer':
+        binary = upstream(suite or 'upstream')
     vm.kernel()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='vfskit-demo-') as directory:
@@ -165,7 +209,7 @@ def main() -> int:
             show_the_definition(vfsctl, base, paths)
             show('What to run on each node')
             nodes = {name: Node(name, base, vfsctl, binary) for name in paths}
-            show_the_migration(nodes, paths['n1'], vm.make_initramfs(base, {}))
+            show_the_migration(vfsctl, base, nodes, paths['n1'], binary)
         show(f'Done in {time.monotonic() - started:.0f} s; nothing is left behind')
     return 0
 
