@@ -32,7 +32,7 @@ mappings:
 '''
 PATHS = {'host-a': '/srv/media', 'host-b': '/srv/there'}
 # Free PCIe ports, without which nothing can be attached to a running q35 guest.
-PORTS = "<controller type='pci' model='pcie-root-port'/>" * 4
+PORTS = "<controller type='pci' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 4
 
 
 class Operate(unittest.TestCase):
