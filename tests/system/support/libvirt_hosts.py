@@ -16,7 +16,6 @@ with it, and neither this machine's libvirt nor its files are touched. What a ho
 /etc/vfskit and /var/lib/libvirt is its own; the rest of the file system is shared, as on a cluster with a network
 filesystem. Needs root.
 """
-import base64
 import os
 import pathlib
 import shutil
@@ -51,6 +50,7 @@ class GuestShell:
         self.path = str(path)
         self.socket = None
         self.buffer = b''
+        self.command = b''
 
     def connect(self, waits_for_boot=False):
         """Again after every migration: the socket is QEMU's, and QEMU is another one."""
@@ -75,12 +75,19 @@ class GuestShell:
             data = self.socket.recv(65536)
             assert data, 'the guest is gone'
             self.buffer += data.replace(b'\r', b'')
+            if vm.DAMAGED in self.buffer:
+                self.buffer = self.buffer.replace(vm.DAMAGED, b'')
+                self._send()
         head, self.buffer = self.buffer.split(marker, 1)
         return head
 
-    def run(self, script, timeout=90) -> str:
+    def _send(self):
         self.socket.settimeout(30)
-        self.socket.sendall(base64.b64encode(script.encode()) + b'\n')
+        self.socket.sendall(self.command)
+
+    def run(self, script, timeout=90) -> str:
+        self.command = vm.command_line(script)
+        self._send()
         output = self._until(b'@@exit ', timeout).decode(errors='replace')
         status = int(self._until(b'\n', 10))
         assert status == 0, f'{script!r} ended with {status} in the guest:\n{output}'

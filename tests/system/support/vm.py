@@ -54,6 +54,12 @@ done
 DAMAGED = b'@@damaged\n'
 
 
+def command_line(script: str) -> bytes:
+    """A script as INIT's loop reads it: a checksum and a line of base64."""
+    line = base64.b64encode(script.encode()) + b'\n'
+    return hashlib.md5(line).hexdigest().encode() + b' ' + line
+
+
 class GuestError(Exception):
     """The guest or its QEMU did not do what it was told; the text holds the console's last lines."""
 
@@ -298,8 +304,7 @@ class Guest:
 
     def start(self, script: str):
         """Sends a command without waiting for its end; finish() collects it."""
-        line = base64.b64encode(script.encode()) + b'\n'
-        self.command = hashlib.md5(line).hexdigest().encode() + b' ' + line
+        self.command = command_line(script)
         self._send_command()
 
     def _send_command(self):
