@@ -29,6 +29,7 @@ ordered_json MigrationEvents::make_event(std::string_view event) const {
 
 void MigrationEvents::print(const ordered_json& event) {
     services_.output.print(event.dump() + "\n");
+    services_.environment.out.flush(); // a reader acts on it now
 }
 
 void MigrationEvents::warn(std::string_view sentence) {

@@ -120,6 +120,7 @@ private:
         if (!output.is_json()) {
             const auto line = fmt::format("{}: {}", domain, message);
             event == "failed" || event == "stuck" ? output.warn(line) : output.say(line);
+            services_.environment.out.flush();
             return;
         }
         auto document = make_document("watch-event");
@@ -127,6 +128,7 @@ private:
         document["domain"] = to_utf8(domain);
         document["message"] = to_utf8(message);
         output.print(document.dump() + "\n");
+        services_.environment.out.flush(); // a reader acts on it now
     }
 
     Services& services_;

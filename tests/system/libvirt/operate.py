@@ -5,11 +5,11 @@
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import time
 import unittest
+import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / 'tests/system/support'), str(ROOT / 'tests/schemas')]
@@ -103,8 +103,9 @@ class Operate(unittest.TestCase):
                          ''.join(f'{number:015}\n' for number in range(int(count))))
 
     def sources(self, host, *words):
-        xml = host.virsh('dumpxml', 'web', '--xpath', '//filesystem', *words).stdout
-        return re.findall(r"<source (?:dir|socket)='([^']*)'/>", xml)
+        domain = ElementTree.fromstring(host.virsh('dumpxml', 'web', *words).stdout)
+        found = [source.attrib for source in domain.findall('devices/filesystem/source')]
+        return [source.get('dir') or source.get('socket') for source in found]
 
     def daemons(self, host):
         return [each['tag'] for each in json.loads(self.vfsctl(host, 'daemon', 'list', '--json').stdout)['daemons']]

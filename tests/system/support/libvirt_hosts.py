@@ -56,6 +56,8 @@ class GuestShell:
         """Again after every migration: the socket is QEMU's, and QEMU is another one."""
         deadline = time.monotonic() + vm.BOOT_TIMEOUT
         while True:
+            if self.socket:
+                self.socket.close()
             try:
                 self.socket = socket.socket(socket.AF_UNIX)
                 self.socket.connect(self.path)
