@@ -119,6 +119,20 @@ void add_sandbox(Properties& properties,
                        {"KeyringMode", std::string{"private"}}});
 }
 
+// virtiofsd's default for --migration-socket-dir, where two daemons of one host meet. The unit may
+// not make it itself: /run is read-only to it.
+void add_meeting_place(Properties& properties, const DaemonRecord& record) {
+    if (std::ranges::find(record.argv, "--migration-mode=fd-passing") == record.argv.end()) {
+        return;
+    }
+    constexpr std::uint32_t owner_only = 0700;
+    properties.insert(properties.end(),
+                      {{"RuntimeDirectory", std::vector<std::string>{"vfskit-migration"}},
+                       {"RuntimeDirectoryMode", owner_only},
+                       // The other daemon may still use it.
+                       {"RuntimeDirectoryPreserve", std::string{"yes"}}});
+}
+
 void add_limits(Properties& properties, const Limits& limits, const std::string& target) {
     const auto add_io = [&](const char* name, const std::optional<std::uint64_t>& limit) {
         if (limit) {
@@ -190,6 +204,7 @@ make_unit(const DaemonRecord& record, const SharePaths& paths, const UnitOptions
         {"StandardError", std::string{"journal"}},
         {"SyslogIdentifier", std::string{"virtiofsd"}}};
     add_sandbox(properties, record, paths, options);
+    add_meeting_place(properties, record);
     add_limits(properties, record.limits, options.io_target);
     add_restart(properties, record, paths, options);
     return {paths.unit, std::move(properties)};

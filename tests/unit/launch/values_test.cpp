@@ -123,6 +123,20 @@ TEST(Unit, MayWriteToTheShareAndTheSocketsOnly) {
               launch::UnitValue{std::vector<std::string>{"/run/vfskit/web"}});
 }
 
+TEST(Unit, HasThePlaceWhereDaemonsPassDescriptors) {
+    const auto paths = *launch::Layout{}.paths("web", "media");
+    auto passing = full_record();
+    passing.argv.emplace_back("--migration-mode=fd-passing");
+
+    const auto with = launch::make_unit(passing, paths, {});
+    const auto without = launch::make_unit(full_record(), paths, {});
+
+    ASSERT_NE(find(with, "RuntimeDirectory"), nullptr);
+    EXPECT_EQ(*find(with, "RuntimeDirectory"),
+              launch::UnitValue{std::vector<std::string>{"vfskit-migration"}});
+    EXPECT_EQ(find(without, "RuntimeDirectory"), nullptr);
+}
+
 TEST(Unit, RemovesItsFilesAtTheEndUnlessItStartsAgain) {
     const auto paths = *launch::Layout{}.paths("web", "media");
 
