@@ -16,8 +16,12 @@ std::vector<NodeFacts> newest(std::vector<NodeFacts> facts) {
     std::ranges::stable_sort(facts, [](const NodeFacts& a, const NodeFacts& b) {
         return a.node != b.node ? a.node < b.node : a.collected_at > b.collected_at;
     });
-    const auto rest = std::ranges::unique(facts, {}, &NodeFacts::node);
-    facts.erase(rest.begin(), rest.end());
+    // Not std::ranges::unique: clang 14 cannot compile the subrange that g++ 12's library returns.
+    const auto rest =
+        std::unique(facts.begin(), facts.end(), [](const NodeFacts& a, const NodeFacts& b) {
+            return a.node == b.node;
+        });
+    facts.erase(rest, facts.end());
     return facts;
 }
 
@@ -177,8 +181,7 @@ std::vector<std::string_view> Cluster::node_names() const {
         }
     }
     std::ranges::sort(names);
-    const auto rest = std::ranges::unique(names);
-    names.erase(rest.begin(), rest.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
 }
 
