@@ -188,7 +188,7 @@ TEST_F(ReopenedFiles, LeaveNoFlockBehind) {
     fuse::LockArgs args;
     args.handle = *handle;
     args.range.type = F_WRLCK;
-    args.range.end = std::numeric_limits<std::uint64_t>::max();
+    args.range.end = std::numeric_limits<off_t>::max();
     args.is_flock = true;
     auto ctx = context();
     ASSERT_EQ(error_of(fs_->setlk(ctx, node, args)), 0);
