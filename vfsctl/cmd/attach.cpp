@@ -112,12 +112,10 @@ private:
                 .with_remedy("Call vfsctl there, or leave out --external");
         }
         VFSKIT_TRY_ASSIGN(const auto versions, libvirt_.versions());
-        target_.libvirt = libvirt_version_of(versions);
-        target_.runs_as_root = libvirt_.uri().find("/session") == std::string::npos;
-        if (services_.node == services_.environment.node_name) {
-            target_.is_directory = services_.environment.is_directory;
-            target_.is_executable = services_.environment.is_executable;
-        }
+        TargetOptions target;
+        target.libvirt = libvirt_version_of(versions);
+        target.session = libvirt_.uri().find("/session") != std::string::npos;
+        target_ = make_target(target, services_);
         VFSKIT_TRY_ASSIGN(const auto shares,
                           make_shares(services_, std::span{&options_.mapping, 1}, options_.share));
         share_ = shares.front();
