@@ -2,6 +2,7 @@
 #include "vfsctl/cmd/daemon_command.h"
 
 #include "core/share/daemon_command.h"
+#include "vfsctl/cmd/daemon_program.h"
 #include "vfsctl/output/json.h"
 
 #include <fmt/format.h>
@@ -58,27 +59,15 @@ void bind(DaemonCommandVerbOptions& options, OptionSet& set) {
               .is_required = true},
              options.mapping);
     bind_socket(options, set);
-    set.text({.name = "--binary",
-              .value = "PATH",
-              .help = "The daemon. Default: /usr/libexec/virtiofsd",
-              .completes = Completes::file},
-             options.binary)
-        .value({.name = "--dialect",
-                .value = "WORD",
-                .help = "Which virtiofsd it is, instead of asking the binary: c, rust-1.0, "
-                        "rust-1.11, rust-1.14, bundled, or a version such as 1.13.2",
-                .completes = Completes::words,
-                .words = {"c", "rust-1.0", "rust-1.11", "rust-1.14", "bundled"}},
-               options.dialect,
-               share::parse_daemon)
-        .value({.name = "--compat",
-                .value = "pve",
-                .help = "Byte for byte what Proxmox VE's patch series for live migration starts; "
-                        "takes --fd only",
-                .completes = Completes::words,
-                .words = {"pve"}},
-               options.compat_pve,
-               parse_compat)
+    bind_daemon_program(options.binary, options.dialect, set);
+    set.value({.name = "--compat",
+               .value = "pve",
+               .help = "Byte for byte what Proxmox VE's patch series for live migration starts; "
+                       "takes --fd only",
+               .completes = Completes::words,
+               .words = {"pve"}},
+              options.compat_pve,
+              parse_compat)
         .flag({.name = "--advertise-tag",
                .help = "Offer the tag in the device's configuration space; QEMU 7.1 to 8.0 crash "
                        "on it"},

@@ -2,6 +2,7 @@
 #include "vfsctl/cmd/daemon_start.h"
 
 #include "core/control/server.h"
+#include "vfsctl/cmd/daemon_program.h"
 #include "vfsctl/output/json.h"
 
 #include <fmt/format.h>
@@ -67,25 +68,13 @@ void bind(DaemonStartOptions& options, OptionSet& set) {
                .value = "VM",
                .help = "Name or VMID of the VM; the socket is RUN/VM/TAG.sock",
                .is_required = true},
-              options.vm)
-        .text({.name = "--binary",
-               .value = "PATH",
-               .help = "The daemon. Default: /usr/libexec/virtiofsd",
-               .completes = Completes::file},
-              options.binary)
-        .value({.name = "--dialect",
-                .value = "WORD",
-                .help = "Which virtiofsd it is, instead of asking the binary: c, rust-1.0, "
-                        "rust-1.11, rust-1.14, bundled, or a version such as 1.13.2",
-                .completes = Completes::words,
-                .words = {"c", "rust-1.0", "rust-1.11", "rust-1.14", "bundled"}},
-               options.dialect,
-               share::parse_daemon)
-        .text({.name = "--socket-group",
-               .value = "GROUP",
-               .help = "The group that may connect to the socket; QEMU's user must be in it. "
-                       "Default: kvm, where this host has it"},
-              options.socket_group)
+              options.vm);
+    bind_daemon_program(options.binary, options.dialect, set);
+    set.text({.name = "--socket-group",
+              .value = "GROUP",
+              .help = "The group that may connect to the socket; QEMU's user must be in it. "
+                      "Default: kvm, where this host has it"},
+             options.socket_group)
         .value({.name = "--log-level",
                 .value = "LEVEL",
                 .help = "What the daemon logs: error, warn, info, debug or trace",
