@@ -2,6 +2,7 @@
 #include "tests/support/golden.h"
 
 #include "core/base/file.h"
+#include "tests/support/source_tree.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@
 namespace vfskit::test {
 
 void compare_with_golden(const std::string& name, const std::string& text) {
-    const auto path = std::string{VFSKIT_SOURCE_DIR} + "/tests/golden/" + name;
+    const auto path = source_path("tests/golden/" + name);
     if (std::getenv("VFSKIT_UPDATE_GOLDEN") != nullptr) {
         const auto replaced = base::replace_file(path, text);
         ASSERT_TRUE(replaced) << replaced.error().describe();

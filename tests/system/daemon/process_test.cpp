@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon as its supervisor sees it: exit statuses, log lines, files, sockets.
 #include "core/control/client.h"
+#include "tests/support/source_tree.h"
 #include "tests/system/daemon/system_guest.h"
 
 #include <fcntl.h>
@@ -126,7 +127,7 @@ std::string text_of(const std::string& path) {
 
 TEST(Capabilities, AreThoseThatLibvirtIsTold) {
     const auto printed = run_daemon({"--print-capabilities"}).out;
-    const auto told = text_of(VFSKIT_BINARY_DIR "/packaging/vhost-user/50-vfskit-virtiofsd.json");
+    const auto told = text_of(build_path("packaging/vhost-user/50-vfskit-virtiofsd.json"));
     const auto features = [](const std::string& json) {
         const auto start = json.find("\"features\"");
         return json.substr(start, json.find(']', start) - start);
@@ -136,7 +137,7 @@ TEST(Capabilities, AreThoseThatLibvirtIsTold) {
 }
 
 TEST(TheManPage, NamesEveryOption) {
-    auto page = text_of(VFSKIT_SOURCE_DIR "/docs/man/virtiofsd.1");
+    auto page = text_of(source_path("docs/man/virtiofsd.1"));
     std::erase(page, '\\');
     std::istringstream help{run_daemon({"--help"}).out};
     unsigned options = 0;

@@ -3,6 +3,7 @@
 
 #include "core/base/file.h"
 #include "core/domain/filesystem.h"
+#include "tests/support/source_tree.h"
 
 #include <string>
 #include <utility>
@@ -48,8 +49,8 @@ inline NinepFilesystem ninep_sample() {
 
 inline std::string input_domain(const std::string& name) {
     constexpr std::size_t largest = 65536;
-    const auto text = base::read_file(
-        std::string{VFSKIT_SOURCE_DIR} + "/tests/golden/domain/input/" + name + ".xml", largest);
+    const auto text =
+        base::read_file(test::source_path("tests/golden/domain/input/" + name + ".xml"), largest);
     return text ? *text : "missing: " + text.error().describe();
 }
 

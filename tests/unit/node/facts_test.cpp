@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/file.h"
 #include "core/node/facts.h"
+#include "tests/support/source_tree.h"
 #include "tests/unit/node/sample_facts.h"
 
 #include <gmock/gmock.h>
@@ -33,8 +34,7 @@ std::string with(const NodeFacts& facts, const char* key, const Json& value) {
 
 /// The sample of the schema is the very text that is written; VFSKIT_UPDATE_GOLDEN rewrites it.
 void expect_sample(const std::string& name, const NodeFacts& facts) {
-    const auto path =
-        std::string{VFSKIT_SOURCE_DIR "/schemas/samples/valid/node-facts/"} + name + ".json";
+    const auto path = test::source_path("schemas/samples/valid/node-facts/" + name + ".json");
     const auto text = to_json(facts) + "\n";
     if (std::getenv("VFSKIT_UPDATE_GOLDEN") != nullptr) {
         std::ofstream{path} << text;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pve-plugin/launcher/settings.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temp_dir.h"
 
 #include <gmock/gmock.h>
@@ -27,7 +28,7 @@ TEST(LauncherSettings, AreTheDefaultsWithoutAFile) {
 }
 
 TEST(LauncherSettings, AreReadFromEverySample) {
-    const std::filesystem::path samples{VFSKIT_SOURCE_DIR "/schemas/samples/valid/pve-settings"};
+    const std::filesystem::path samples{test::source_path("schemas/samples/valid/pve-settings")};
     for (const auto& sample : std::filesystem::directory_iterator{samples}) {
         const auto settings = read_settings(sample.path());
         EXPECT_TRUE(settings) << settings.error().describe();
@@ -35,7 +36,7 @@ TEST(LauncherSettings, AreReadFromEverySample) {
 }
 
 TEST(LauncherSettings, RefuseEveryInvalidSample) {
-    const std::filesystem::path samples{VFSKIT_SOURCE_DIR "/schemas/samples/invalid/pve-settings"};
+    const std::filesystem::path samples{test::source_path("schemas/samples/invalid/pve-settings")};
     for (const auto& sample : std::filesystem::directory_iterator{samples}) {
         EXPECT_FALSE(read_settings(sample.path())) << sample.path();
     }
@@ -43,7 +44,7 @@ TEST(LauncherSettings, RefuseEveryInvalidSample) {
 
 TEST(LauncherSettings, ReadEveryKey) {
     const auto settings =
-        read_settings(VFSKIT_SOURCE_DIR "/schemas/samples/valid/pve-settings/full.yaml");
+        read_settings(test::source_path("schemas/samples/valid/pve-settings/full.yaml"));
     ASSERT_TRUE(settings);
     EXPECT_EQ(settings->daemon, DaemonChoice::system);
     EXPECT_TRUE(settings->compat);
