@@ -34,7 +34,8 @@ std::string with(const NodeFacts& facts, const char* key, const Json& value) {
 
 /// The sample of the schema is the very text that is written; VFSKIT_UPDATE_GOLDEN rewrites it.
 void expect_sample(const std::string& name, const NodeFacts& facts) {
-    const auto path = test::source_path("schemas/samples/valid/node-facts/" + name + ".json");
+    const auto path =
+        vfskit::test::source_path("schemas/samples/valid/node-facts/" + name + ".json");
     const auto text = to_json(facts) + "\n";
     if (std::getenv("VFSKIT_UPDATE_GOLDEN") != nullptr) {
         std::ofstream{path} << text;
