@@ -3,7 +3,8 @@
 set(VFSKIT_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined")
 if(VFSKIT_SANITIZE)
   add_compile_options(-fsanitize=${VFSKIT_SANITIZE} -fno-omit-frame-pointer)
-  add_link_options(-fsanitize=${VFSKIT_SANITIZE})
+  # dlopen() is called by the sanitizer's runtime then, to which only a DT_RPATH of the program applies.
+  add_link_options(-fsanitize=${VFSKIT_SANITIZE} -Wl,--disable-new-dtags)
   # Instrumented code looks uninitialised to gcc in the standard library's own headers (std::regex of g++ 12);
   # gcc's manual warns of it under -fsanitize. The builds without sanitizers keep the warning.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
