@@ -59,6 +59,13 @@ sub root {
     return "$dir/pve";
 }
 
+# A file of the plugin that is no module.
+sub plugin_file {
+    my ($name) = @_;
+
+    return "$here/../../../pve-plugin/usr/share/vfskit/pve-plugin/$name";
+}
+
 # The words of every call of vfsctl so far, a line each.
 sub calls {
     return slurp("$dir/log");

@@ -21,6 +21,7 @@ my $wrappers = {
     'PVE/QemuMigrate.pm' => ['PVE::Vfskit::Migration', 'wrap_qemu_migrate'],
     'PVE/QemuMigrate/Helpers.pm' => ['PVE::Vfskit::Migration', 'wrap_helpers'],
     'PVE/QemuServer.pm' => ['PVE::Vfskit::Migration', 'wrap_helpers'],
+    'PVE/Service/pveproxy.pm' => ['PVE::Vfskit::Gui', 'wrap_pveproxy'],
 };
 
 # The modules that have a stand-in, sorted.

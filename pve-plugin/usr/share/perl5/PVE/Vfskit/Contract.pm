@@ -56,6 +56,12 @@ my $known = {
     'PVE::QemuServer::Virtiofs::start_virtiofsd' => {
         '4b8483933a23795c' => 'qemu-server 8.3.12 to 9.2.6',
     },
+    'PVE::Service::pveproxy::get_index' => {
+        'e84bee068d141a0b' => 'pve-manager 8.4.0 to 8.4.1',
+        '1cb7f40facb15000' => 'pve-manager 8.4.2 to 8.4.21',
+        'c6fae0977c8fda3c' => 'pve-manager 9.0.0 to 9.2.6',
+        'c4256d5f4891dbd2' => 'pve-manager 9.2.7 to 9.2.11',
+    },
 };
 
 my $files = {}; # package => the file it was loaded from, where a stand-in is in %INC
