@@ -38,6 +38,24 @@ Error no_quorum(const std::string& root) {
         .with_remedy("Bring back enough nodes ('pvecm status' shows which are missing)");
 }
 
+// While its members are changing, pmxcfs answers what it cannot pass on with one of these; soon
+// after, it either takes changes again or has lost its quorum.
+bool is_passing(int failure) {
+    return failure == EBUSY || failure == EPERM;
+}
+
+Error not_taken(int failure, const std::string& path, const PveLockOptions& options) {
+    if (failure == EEXIST) {
+        return Error{
+            ETIMEDOUT,
+            fmt::format("Another writer has held the lock for {} s", options.wait.count() / 1000)}
+            .at({path, 0, {}})
+            .with_remedy("Try again; the lock of a writer that died is dropped after two "
+                         "minutes");
+    }
+    return Error::from_errno(failure, "Cannot take the lock").at({path, 0, {}});
+}
+
 std::string parent_of(const std::string& path) {
     return path.substr(0, path.rfind('/'));
 }
@@ -113,24 +131,20 @@ Result<PveLock> PveLock::acquire(const std::string& root,
         if (::mkdir(path.c_str(), 0700) == 0) {
             return PveLock{path, options, clock};
         }
-        if (errno != EEXIST) {
-            return errno == EACCES && is_cluster
-                       ? no_quorum(root)
-                       : Error::from_errno(errno, "Cannot take the lock").at({path, 0, {}});
+        const int failure = errno;
+        if (is_cluster && (failure == EACCES || !has_quorum(root))) {
+            return no_quorum(root);
         }
-        if (is_cluster) {
-            request_unlock(path);
-        } else {
-            remove_if_expired(path, options.expires_after);
-        }
+        const bool is_held = failure == EEXIST;
         const auto remaining = deadline - clock.now();
-        if (remaining <= milliseconds::zero()) {
-            return Error{ETIMEDOUT,
-                         fmt::format("Another writer has held the lock for {} s",
-                                     options.wait.count() / 1000)}
-                .at({path, 0, {}})
-                .with_remedy("Try again; the lock of a writer that died is dropped after two "
-                             "minutes");
+        if (remaining <= milliseconds::zero() ||
+            !(is_held || (is_cluster && is_passing(failure)))) {
+            return not_taken(failure, path, options);
+        }
+        if (is_held && is_cluster) {
+            request_unlock(path);
+        } else if (is_held) {
+            remove_if_expired(path, options.expires_after);
         }
         // Proxmox VE sleeps a tenth of what remains, at most a second: each request is a message to
         // the whole cluster. A plain directory costs nobody anything.

@@ -17,6 +17,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 namespace vfskit::store {
@@ -65,8 +66,12 @@ public:
     void sleep(milliseconds duration) override {
         now_ += duration;
         ++sleeps;
+        if (on_sleep) {
+            on_sleep();
+        }
     }
     int sleeps = 0;
+    std::function<void()> on_sleep; ///< what others do meanwhile
 
 private:
     milliseconds step_;
@@ -524,6 +529,53 @@ TEST_F(PveStoreTest, AsksPmxcfsToDropALockByZeroTimes) {
     // A second at most between two requests, each of which is a message to the whole cluster.
     EXPECT_GE(clock.sleeps, 10);
     EXPECT_LE(clock.sleeps, 60);
+}
+
+// A filesystem that cannot make directories answers root's mkdir with EPERM, as pmxcfs does for a
+// moment when its members change.
+class PveLockInTroubleTest : public PveStoreTest {
+protected:
+    PveLockInTroubleTest() {
+        fs::create_symlink("nodes/n1", dir_.path("local"));
+        fs::create_directories(dir_.path("priv"));
+        fs::create_directory_symlink("/dev/pts", dir_.path("priv/lock"));
+    }
+    void SetUp() override {
+        if (::geteuid() != 0) {
+            GTEST_SKIP() << "Needs root";
+        }
+    }
+    [[nodiscard]] Result<PveLock> acquire() {
+        return PveLock::acquire(dir_.root(), pve_mapping_lock, PveLockOptions{}, clock_);
+    }
+    FakeClock clock_{milliseconds{0}};
+};
+
+TEST_F(PveLockInTroubleTest, TriesAgainWhileTheClusterFilesystemCannotSay) {
+    clock_.on_sleep = [this] {
+        fs::remove(dir_.path("priv/lock"));
+        fs::create_directories(dir_.path("priv/lock"));
+    };
+    EXPECT_TRUE(acquire());
+    EXPECT_EQ(clock_.sleeps, 1);
+}
+
+TEST_F(PveLockInTroubleTest, SaysThatTheQuorumWasLostMeanwhile) {
+    clock_.on_sleep = [this] {
+        fs::remove(dir_.path("local"));
+        fs::create_directory(dir_.path("local"));
+        fs::permissions(dir_.path("local"), fs::perms::owner_read);
+    };
+    const auto lock = acquire();
+    ASSERT_FALSE(lock);
+    EXPECT_EQ(lock.error().code(), EACCES);
+}
+
+TEST_F(PveLockInTroubleTest, GivesUpAfterTenSeconds) {
+    const auto lock = acquire();
+    ASSERT_FALSE(lock);
+    EXPECT_EQ(lock.error().code(), EPERM);
+    EXPECT_EQ(clock_.now(), milliseconds{10'000});
 }
 
 TEST_F(PveStoreTest, WritesNothingAfterAMinuteUnderTheLock) {
