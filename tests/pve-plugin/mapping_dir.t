@@ -86,6 +86,31 @@ set_property('media', 'live-migration-method', 'file-handles');
 PluginTest::spew($directory, "media\n\tmap node=n1,path=/srv/other\n\n");
 is(method('media'), undef, 'a mapping defined anew gets nothing from its predecessor');
 
+# Nor one that is made again as it was.
+my sub define {
+    my ($id, $section) = @_;
+
+    PVE::Mapping::Dir::lock_dir_config(
+        sub {
+            my $cfg = PVE::Mapping::Dir::config();
+            delete $cfg->{ids}->{$id};
+            $cfg->{ids}->{$id} = { type => 'dir', map => ['node=n1,path=/again'], $section->%* }
+                if $section;
+            PVE::Mapping::Dir::write_dir_config($cfg);
+        },
+        'define failed',
+    );
+
+    return;
+}
+define('again', { 'live-migration-method' => 'find-paths' });
+define('again');
+like(PluginTest::slurp($truth), qr/^again$/m, 'what was said of a removed mapping is still there');
+define('again', {});
+is(method('again'), undef, 'but a mapping of its name that is made anew does not get it');
+unlike(PluginTest::slurp($truth), qr/^again$/m, 'and then it is gone');
+define('again');
+
 # ----- a node without the plugin
 
 set_property('media', 'live-migration-method', undef);

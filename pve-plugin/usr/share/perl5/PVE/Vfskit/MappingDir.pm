@@ -108,6 +108,13 @@ my sub assert_cluster_knows {
         . " Install it on every node, and publish the facts with 'vfsctl node publish'\n";
 }
 
+# A mapping that is made gets nothing from one of the same name and paths that was removed.
+my sub is_made_again {
+    my ($id, $old) = @_;
+
+    return !$old->{ids}->{$id} && read_truth() =~ m/^\Q$id\E\s*$/m;
+}
+
 my sub note_changes {
     my ($old, $new) = @_;
 
@@ -115,7 +122,9 @@ my sub note_changes {
     for my $id (sort keys $new->{ids}->%*) {
         my $before = $old->{ids}->{$id} // {};
         my $after = $new->{ids}->{$id} // {};
-        next if !grep { differs($before, $after, $_) } keys $properties->%*;
+        next
+            if !is_made_again($id, $old)
+            && !grep { differs($before, $after, $_) } keys $properties->%*;
 
         my $method = $after->{'live-migration-method'};
         assert_cluster_knows($id, $method)
