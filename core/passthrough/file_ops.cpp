@@ -264,12 +264,24 @@ remaining(std::span<const iovec> data, std::size_t done, std::array<iovec, 1024>
     return {rest.data(), count};
 }
 
+// The calls with a single buffer spare the kernel the list of them.
 ssize_t read_once(int fd, std::span<const iovec> data, off_t offset) {
     ssize_t got = 0;
     do {
-        got = ::preadv2(fd, data.data(), static_cast<int>(data.size()), offset, 0);
+        got = data.size() == 1 ? ::pread(fd, data[0].iov_base, data[0].iov_len, offset)
+                               : ::preadv(fd, data.data(), static_cast<int>(data.size()), offset);
     } while (got < 0 && errno == EINTR);
     return got;
+}
+
+ssize_t write_once(int fd, std::span<const iovec> data, off_t offset, int flags) {
+    ssize_t written = 0;
+    do {
+        written = data.size() == 1 && flags == 0
+                      ? ::pwrite(fd, data[0].iov_base, data[0].iov_len, offset)
+                      : ::pwritev2(fd, data.data(), static_cast<int>(data.size()), offset, flags);
+    } while (written < 0 && errno == EINTR);
+    return written;
 }
 
 } // namespace
@@ -313,14 +325,7 @@ Outcome<std::size_t> PassthroughFs::write(Context& /*ctx*/,
     }
     // Pages that the guest writes back have their place; only a program's own write appends.
     const bool appends = (args.flags & O_APPEND) != 0 && !args.is_from_cache;
-    ssize_t written = 0;
-    do {
-        written = ::pwritev2(handle->fd.get(),
-                             data.data(),
-                             static_cast<int>(data.size()),
-                             args.offset,
-                             appends ? RWF_APPEND : 0);
-    } while (written < 0 && errno == EINTR);
+    const auto written = write_once(handle->fd.get(), data, args.offset, appends ? RWF_APPEND : 0);
     if (written < 0) {
         return fuse::last_errno();
     }
