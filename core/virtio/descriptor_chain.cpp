@@ -14,6 +14,8 @@ constexpr std::uint32_t least_indirect_limit = 1024;
 // Spec 2.7.4: "the total length of a chain is at most 2^32 bytes".
 constexpr std::uint64_t max_chain_bytes = std::uint64_t{1} << 32;
 
+constexpr std::size_t least_continued = 4096;
+
 // Guest memory changes under us: each field is loaded exactly once.
 template <class T>
 T load_once(const T& field) {
@@ -166,19 +168,37 @@ ChainFault DescriptorChain::add(const GuestMemory& memory, const VirtqDesc& desc
         if (bytes.empty()) {
             return ChainFault::unmapped_buffer;
         }
-        push(bytes);
+        push(bytes, address);
         address += bytes.size();
         rest -= bytes.size();
     }
     return ChainFault::none;
 }
 
-void DescriptorChain::push(std::span<std::byte> bytes) {
-    if (count_ == capacity()) {
-        grow();
+void DescriptorChain::push(std::span<std::byte> bytes, std::uint64_t guest_address) {
+    if (continues_last(bytes, guest_address)) {
+        entries()[count_ - 1].iov_len += bytes.size();
+    } else {
+        if (count_ == capacity()) {
+            grow();
+        }
+        entries()[count_] = {bytes.data(), bytes.size()};
+        ++count_;
     }
-    entries()[count_] = {bytes.data(), bytes.size()};
-    ++count_;
+    guest_end_ = guest_address + bytes.size();
+}
+
+// Guests send data page by page. Copying to or from 256 pages costs the kernel much more than
+// copying to or from one buffer of 1 MiB. The guest's addresses count too: a dirty log marks by
+// them.
+bool DescriptorChain::continues_last(std::span<std::byte> bytes,
+                                     std::uint64_t guest_address) const {
+    if (count_ == (has_writable_ ? split_ : 0) || guest_address != guest_end_) {
+        return false;
+    }
+    const iovec& last = entries()[count_ - 1];
+    return last.iov_len >= least_continued &&
+           static_cast<std::byte*>(last.iov_base) + last.iov_len == bytes.data();
 }
 
 void DescriptorChain::grow() {

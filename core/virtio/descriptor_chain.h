@@ -32,8 +32,10 @@ const char* describe(ChainFault fault);
 
 /// One request as the driver offered it: what the device may read, then what it may write, as
 /// iovecs in our address space, every byte of them checked to be guest memory. A buffer that spans
-/// two regions becomes two iovecs; one of length 0 becomes none. Reused for request after request:
-/// the storage grows to the longest chain seen and stays. Not thread-safe.
+/// two regions becomes two iovecs; one of length 0 becomes none; one that continues a buffer of a
+/// page or more becomes part of it (smaller ones are headers, at whose borders their reader cuts).
+/// Reused for request after request: the storage grows to the longest chain seen and stays. Not
+/// thread-safe.
 class DescriptorChain {
 public:
     [[nodiscard]] std::uint16_t head_index() const { return head_index_; }
@@ -71,7 +73,9 @@ private:
                     bool within_indirect);
     ChainFault walk_indirect(const GuestMemory& memory, const Table& table, const VirtqDesc& outer);
     ChainFault add(const GuestMemory& memory, const VirtqDesc& descriptor);
-    void push(std::span<std::byte> bytes);
+    void push(std::span<std::byte> bytes, std::uint64_t guest_address);
+    [[nodiscard]] bool continues_last(std::span<std::byte> bytes,
+                                      std::uint64_t guest_address) const;
     void grow();
 
     // A FUSE request without data has four buffers, one with 4 KiB of data five.
@@ -84,6 +88,7 @@ private:
     std::uint16_t head_index_ = 0;
     std::uint64_t readable_size_ = 0;
     std::uint64_t writable_size_ = 0;
+    std::uint64_t guest_end_ = 0; ///< of the last iovec
 };
 
 } // namespace vfskit::virtio

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace vfskit::virtio {
@@ -16,6 +17,11 @@ using test::FakeQueue;
 using test::GuestRam;
 
 constexpr std::uint16_t ring_size = 8;
+constexpr std::uint32_t page_size = 4096;
+
+GuestAddress advance(GuestAddress address, std::uint64_t bytes) {
+    return GuestAddress{to_integer(address) + bytes};
+}
 
 class VirtqueueTest : public testing::Test {
 protected:
@@ -120,6 +126,58 @@ TEST_F(VirtqueueTest, SplitsABufferThatSpansTwoRegions) {
     ASSERT_EQ(chain_.writable().size(), 2U);
     EXPECT_EQ(chain_.writable()[0].iov_len, 10U);
     EXPECT_EQ(chain_.writable()[1].iov_len, 20U);
+}
+
+TEST_F(VirtqueueTest, JoinsPagesThatFollowOneAnother) {
+    make({});
+    const auto pages = ram_.allocate(3 * page_size, page_size);
+    driver_->add({buffer(40), {pages, page_size}},
+                 {buffer(16),
+                  {advance(pages, page_size), page_size},
+                  {advance(pages, 2 * page_size), page_size}});
+    driver_->publish();
+    ASSERT_EQ(pop(), PopStatus::chain);
+    EXPECT_EQ(chain_.readable().size(), 2U); // the third buffer is the driver's to be written
+    ASSERT_EQ(chain_.writable().size(), 2U);
+    EXPECT_EQ(chain_.writable()[1].iov_base, memory_->find(advance(pages, page_size), 1).data());
+    EXPECT_EQ(chain_.writable()[1].iov_len, 2 * page_size);
+    EXPECT_EQ(chain_.writable_size(), 16 + 2 * page_size);
+}
+
+TEST_F(VirtqueueTest, LeavesHeadersThatFollowOneAnother) {
+    make({});
+    const auto headers = ram_.allocate(40 + 16 + page_size);
+    driver_->add({{headers, 40}, {advance(headers, 40), 16}, {advance(headers, 56), page_size}},
+                 {});
+    driver_->publish();
+    ASSERT_EQ(pop(), PopStatus::chain);
+    EXPECT_EQ(chain_.readable().size(), 3U);
+}
+
+// The kernel maps regions side by side for us that are no neighbours in the guest, by whose
+// addresses the dirty log counts.
+TEST_F(VirtqueueTest, DoesNotJoinPagesThatAreApartInTheGuest) {
+    make({});
+    const GuestRam more{8 * page_size};
+    std::vector<GuestAddress> starts;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+        const std::uint64_t address = 0x10000000 + i * 2 * page_size;
+        const RegionLayout layout{
+            GuestAddress{address}, page_size, UserAddress{address}, i * page_size};
+        memory_ = *memory_->with(*MemoryRegion::map(layout, more.fd()));
+        starts.push_back(layout.guest_address);
+    }
+    const auto host = [this](GuestAddress address) { return memory_->find(address, 1).data(); };
+    std::ranges::sort(starts, {}, host);
+    const auto neighbour = std::ranges::adjacent_find(
+        starts, [&](auto one, auto other) { return host(one) + page_size == host(other); });
+    ASSERT_NE(neighbour, starts.end()) << "no two regions lie side by side here";
+
+    driver_->add({}, {{*neighbour, page_size}, {*std::next(neighbour), page_size}});
+    driver_->publish();
+
+    ASSERT_EQ(pop(), PopStatus::chain);
+    EXPECT_EQ(chain_.writable().size(), 2U);
 }
 
 TEST_F(VirtqueueTest, LeavesOutBuffersOfLengthZero) {
