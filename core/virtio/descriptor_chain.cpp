@@ -33,6 +33,20 @@ bool has_flag(const VirtqDesc& descriptor, std::uint16_t flag) {
     return (descriptor.flags & flag) != 0;
 }
 
+bool is_aligned(const std::byte* table) {
+    return reinterpret_cast<std::uintptr_t>(table) % alignof(VirtqDesc) == 0;
+}
+
+void fetch(const void* bytes) {
+    __builtin_prefetch(bytes);
+}
+
+void fetch_buffer(const GuestMemory& memory, const VirtqDesc& descriptor) {
+    if (const auto bytes = memory.find(GuestAddress{descriptor.addr}, 1); !bytes.empty()) {
+        fetch(bytes.data());
+    }
+}
+
 } // namespace
 
 const char* describe(ChainFault fault) {
@@ -139,13 +153,56 @@ ChainFault DescriptorChain::walk_indirect(const GuestMemory& memory,
     const auto bytes = memory.find_whole(GuestAddress{outer.addr}, outer.len);
     // Spec 2.7.5.3.1 asks for no alignment; the fields are loaded atomically, which needs it, and
     // every driver allocates tables aligned.
-    if (!bytes || reinterpret_cast<std::uintptr_t>(bytes->data()) % alignof(VirtqDesc) != 0) {
+    if (!bytes || !is_aligned(bytes->data())) {
         return ChainFault::indirect_table_unmapped;
     }
     const Table inner{reinterpret_cast<const VirtqDesc*>(bytes->data()), entries_in_table, false};
     const std::uint32_t limit =
         std::min(entries_in_table, std::max(table.size, least_indirect_limit));
     return walk(memory, inner, 0, limit, true);
+}
+
+void DescriptorChain::fetch_descriptor(const Table& table, std::uint16_t head) {
+    if (head < table.size) {
+        fetch(&table.descriptors[head]);
+    }
+}
+
+void DescriptorChain::fetch_table(const GuestMemory& memory,
+                                  const Table& table,
+                                  std::uint16_t head) {
+    if (head >= table.size) {
+        return;
+    }
+    // A request is a few descriptors, which may begin in the middle of a cache line.
+    constexpr std::size_t cache_line = 64;
+    const VirtqDesc outer = copy_descriptor(table.descriptors[head]);
+    const auto bytes = memory.find(GuestAddress{outer.addr}, outer.len);
+    if (has_flag(outer, VIRTQ_DESC_F_INDIRECT) && !bytes.empty()) {
+        fetch(bytes.data());
+        fetch(&bytes[std::min(bytes.size() - 1, cache_line)]);
+    }
+}
+
+void DescriptorChain::fetch_buffers(const GuestMemory& memory,
+                                    const Table& table,
+                                    std::uint16_t head) {
+    if (head >= table.size) {
+        return;
+    }
+    const VirtqDesc outer = copy_descriptor(table.descriptors[head]);
+    if (!has_flag(outer, VIRTQ_DESC_F_INDIRECT)) {
+        fetch_buffer(memory, outer);
+        return;
+    }
+    // The first two: a header and what follows it.
+    constexpr std::size_t wanted = 2 * sizeof(VirtqDesc);
+    const auto bytes = memory.find(GuestAddress{outer.addr}, wanted);
+    if (bytes.size() == wanted && outer.len >= wanted && is_aligned(bytes.data())) {
+        const auto* inner = reinterpret_cast<const VirtqDesc*>(bytes.data());
+        fetch_buffer(memory, copy_descriptor(inner[0]));
+        fetch_buffer(memory, copy_descriptor(inner[1]));
+    }
 }
 
 ChainFault DescriptorChain::add(const GuestMemory& memory, const VirtqDesc& descriptor) {

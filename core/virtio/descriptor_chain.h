@@ -61,6 +61,12 @@ public:
     /// chain is empty. Cost: no lock, no allocation once the storage has grown.
     ChainFault decode(const GuestMemory& memory, const Table& table, std::uint16_t head);
 
+    /// Steps on the way to the bytes of a chain that will be decoded soon. Each loads what the step
+    /// before it asked the CPU to fetch and asks for what comes next. Hints: nothing is judged.
+    static void fetch_descriptor(const Table& table, std::uint16_t head);
+    static void fetch_table(const GuestMemory& memory, const Table& table, std::uint16_t head);
+    static void fetch_buffers(const GuestMemory& memory, const Table& table, std::uint16_t head);
+
 private:
     [[nodiscard]] const iovec* entries() const { return large_ ? large_.get() : small_.data(); }
     [[nodiscard]] iovec* entries() { return large_ ? large_.get() : small_.data(); }

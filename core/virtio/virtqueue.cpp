@@ -131,14 +131,40 @@ PopStatus Virtqueue::pop(const GuestMemory& memory, DescriptorChain& chain) {
                                     size_));
         }
     }
-    const std::uint16_t head = load(&available_entries(available_)[next_avail_ & (size_ - 1)]);
-    const ChainFault fault =
-        chain.decode(memory, {descriptors_, size_, features_.indirect_desc}, head);
+    const std::uint16_t head = offered_head(next_avail_);
+    const ChainFault fault = chain.decode(memory, table(), head);
     if (fault != ChainFault::none) {
         return fail(fmt::format("Descriptor chain {} cannot be served: {}", head, describe(fault)));
     }
     ++next_avail_;
+    look_ahead(memory);
     return PopStatus::chain;
+}
+
+std::uint16_t Virtqueue::offered_head(std::uint16_t index) const {
+    return load(&available_entries(available_)[index & (size_ - 1)]);
+}
+
+DescriptorChain::Table Virtqueue::table() const {
+    return {descriptors_, size_, features_.indirect_desc};
+}
+
+// The driver wrote descriptors, tables and requests on another CPU, and reading each of them waits
+// for that CPU's cache. So while a request is served, the next ones come nearer by one step each.
+void Virtqueue::look_ahead(const GuestMemory& memory) const {
+    const std::uint16_t offered = distance(next_avail_, seen_avail_);
+    const auto head = [this](unsigned steps) {
+        return offered_head(static_cast<std::uint16_t>(next_avail_ + steps));
+    };
+    if (offered > 2) {
+        DescriptorChain::fetch_descriptor(table(), head(2));
+    }
+    if (offered > 1) {
+        DescriptorChain::fetch_table(memory, table(), head(1));
+    }
+    if (offered > 0) {
+        DescriptorChain::fetch_buffers(memory, table(), head(0));
+    }
 }
 
 PopStatus Virtqueue::fail(std::string fault) {

@@ -78,6 +78,9 @@ public:
 private:
     void mark_used(DirtyLog* log, std::size_t offset, std::size_t length) const;
     PopStatus fail(std::string fault);
+    [[nodiscard]] std::uint16_t offered_head(std::uint16_t index) const;
+    [[nodiscard]] DescriptorChain::Table table() const;
+    void look_ahead(const GuestMemory& memory) const;
 
     std::uint32_t size_;
     RingFeatures features_;

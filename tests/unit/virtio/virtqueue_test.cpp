@@ -180,6 +180,27 @@ TEST_F(VirtqueueTest, DoesNotJoinPagesThatAreApartInTheGuest) {
     EXPECT_EQ(chain_.writable().size(), 2U);
 }
 
+TEST_F(VirtqueueTest, LooksAheadAtLiesWithoutHarm) {
+    make({.indirect_desc = true});
+    constexpr std::uint64_t nowhere = 0xdead00000000;
+    const auto table = ram_.allocate(2 * sizeof(VirtqDesc));
+    ram_.at<VirtqDesc>(table) = {nowhere, 8, VIRTQ_DESC_F_NEXT, 9};
+    offer_raw(0, {to_integer(ram_.allocate(8)), 8, 0, 0});
+    offer_raw(1, {nowhere, 4096, VIRTQ_DESC_F_INDIRECT, 0});
+    offer_raw(2, {to_integer(table) + 1, 4096, VIRTQ_DESC_F_INDIRECT, 0});
+    offer_raw(3, {to_integer(table), 2 * sizeof(VirtqDesc), VIRTQ_DESC_F_INDIRECT, 0});
+    offer_raw(4, {to_integer(table), 0, VIRTQ_DESC_F_INDIRECT, 0});
+    for (const std::uint16_t lie : std::initializer_list<std::uint16_t>{1, 2, 3, 4, ring_size}) {
+        ring_->set_next_avail(driver_->available_index());
+        for (const std::uint16_t head : {std::uint16_t{0}, std::uint16_t{0}, lie}) {
+            driver_->offer(head);
+        }
+        driver_->publish();
+        EXPECT_EQ(pop(), PopStatus::chain);
+        EXPECT_EQ(pop(), PopStatus::chain);
+    }
+}
+
 TEST_F(VirtqueueTest, LeavesOutBuffersOfLengthZero) {
     make({});
     offer_raw(0, {0, 0, VIRTQ_DESC_F_NEXT, 1});
