@@ -16,11 +16,13 @@ namespace {
 
 // Requests taken off one ring before the thread looks at its other rings and its mail.
 constexpr int batch_limit = 64;
-// Finished requests are shown to the driver when so many wait or the first of them waits so long. A
-// guest with several requests in flight can work on the first replies while we answer the rest;
-// more often would cost an interrupt each.
-constexpr std::uint32_t pending_limit = 32;
-constexpr std::uint64_t pending_microseconds = 20;
+// The driver is shown finished requests by so many. One that is awake works on the first replies
+// while we answer the rest: shown all of them at the end, it and we would work in turn.
+constexpr std::uint32_t show_limit = 2;
+// It is notified when so many wait for that or the first of them waits so long; more often would
+// cost an interrupt each.
+constexpr std::uint32_t unannounced_limit = 32;
+constexpr std::uint64_t unannounced_microseconds = 20;
 
 constexpr std::size_t slots_per_chunk = 32;
 // iovecs beyond the ones in the slots, 16 bytes each. Past the first number no more requests are
@@ -109,6 +111,7 @@ ServedQueue::Counters ServedQueue::counters() const {
 
 void ServedQueue::start(const RingStart& start) {
     start_ = start;
+    unannounced_ = 0;
     ring_.emplace(start.size, start.features);
     ring_->set_next_avail(start.next_avail);
     size_.store(start.size, std::memory_order_relaxed);
@@ -139,7 +142,7 @@ bool ServedQueue::finish_stop() {
     }
     drain_handler();
     collect();
-    publish();
+    publish(Notice::now);
     if (!ring_->is_mapped()) {
         drop_pending();
     }
@@ -178,8 +181,8 @@ bool ServedQueue::run_batch() {
         ++taken;
         dispatch(*slot);
         collect();
-        if (is_publish_due()) {
-            publish();
+        if (pending_count_ >= show_limit) {
+            publish(is_notice_due() ? Notice::now : Notice::later);
         }
     }
     if (taken > 0) {
@@ -187,7 +190,7 @@ bool ServedQueue::run_batch() {
         handler_.batch_ended(index_);
         did_anything = true;
     }
-    publish();
+    publish(Notice::now);
     return did_anything;
 }
 
@@ -228,9 +231,12 @@ void ServedQueue::complete_elsewhere(RequestSlot& slot) {
 
 void ServedQueue::add_pending(RequestSlot& slot) {
     slot.next_ = nullptr;
+    if (unannounced_ == 0) {
+        unannounced_since_ = ticks_now();
+    }
+    ++unannounced_;
     if (pending_first_ == nullptr) {
         pending_first_ = &slot;
-        pending_since_ = ticks_now();
     } else {
         pending_last_->next_ = &slot;
     }
@@ -342,7 +348,7 @@ void ServedQueue::dispatch(RequestSlot& slot) {
     case RequestCost::quick:
         break;
     case RequestCost::slow:
-        publish();
+        publish(Notice::now);
         if (pool_ != nullptr) {
             in_pool_.fetch_add(1, std::memory_order_relaxed);
             pool_->submit(slot);
@@ -353,14 +359,13 @@ void ServedQueue::dispatch(RequestSlot& slot) {
     handler_.handle(slot);
 }
 
-bool ServedQueue::is_publish_due() const {
-    return pending_count_ >= pending_limit ||
-           (pending_count_ > 0 &&
-            ticks_now() - pending_since_ > pending_microseconds * ticks_per_microsecond());
+bool ServedQueue::is_notice_due() const {
+    return unannounced_ >= unannounced_limit ||
+           ticks_now() - unannounced_since_ > unannounced_microseconds * ticks_per_microsecond();
 }
 
-void ServedQueue::publish() {
-    if (pending_first_ == nullptr) {
+void ServedQueue::publish(Notice notice) {
+    if (pending_first_ == nullptr && (notice == Notice::later || unannounced_ == 0)) {
         return;
     }
     // See update(): the replies were written, then we say that we publish, then we look whether to
@@ -369,12 +374,18 @@ void ServedQueue::publish() {
     publish_epoch_.exchange(epoch + 1, std::memory_order_seq_cst);
     adopt();
     if (ring_->is_mapped()) {
-        publish_pending();
+        show_pending();
+        if (notice == Notice::now) {
+            unannounced_ = 0;
+            if (ring_->wants_notification()) {
+                notify();
+            }
+        }
     }
     publish_epoch_.store(epoch + 2, std::memory_order_release);
 }
 
-void ServedQueue::publish_pending() {
+void ServedQueue::show_pending() {
     virtio::DirtyLog* log = settings_->log.get();
     for (RequestSlot* slot = pending_first_; slot != nullptr;) {
         RequestSlot* next = slot->next_;
@@ -388,9 +399,7 @@ void ServedQueue::publish_pending() {
     pending_first_ = nullptr;
     pending_last_ = nullptr;
     pending_count_ = 0;
-    if (ring_->publish(log)) {
-        notify();
-    }
+    ring_->show_used(log);
 }
 
 void ServedQueue::log_written(const RequestSlot& slot, virtio::DirtyLog& log) const {

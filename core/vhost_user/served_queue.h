@@ -119,9 +119,11 @@ private:
     RequestSlot* pop();
     void dispatch(RequestSlot& slot);
     bool collect();
-    bool is_publish_due() const;
-    void publish();
-    void publish_pending();
+    /// When the driver is notified of what it is shown: in a while, with more, or at once.
+    enum class Notice { later, now };
+    [[nodiscard]] bool is_notice_due() const;
+    void publish(Notice notice);
+    void show_pending();
     void log_written(const RequestSlot& slot, virtio::DirtyLog& log) const;
     void notify();
     void break_ring();
@@ -146,7 +148,9 @@ private:
     RequestSlot* pending_first_ = nullptr;
     RequestSlot* pending_last_ = nullptr;
     std::uint32_t pending_count_ = 0;
-    std::uint64_t pending_since_ = 0;
+    // Requests finished since the driver was notified, and when the first of them was.
+    std::uint32_t unannounced_ = 0;
+    std::uint64_t unannounced_since_ = 0;
     RequestSlot* free_slots_ = nullptr;
     std::vector<std::unique_ptr<RequestSlot[]>> slot_chunks_;
     std::size_t slot_count_ = 0;

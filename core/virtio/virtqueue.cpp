@@ -187,9 +187,12 @@ void Virtqueue::add_used(std::uint16_t head_index, std::uint32_t written, DirtyL
     mark_used(log, sizeof(VirtqHeader) + position * sizeof(VirtqUsedElem), sizeof(VirtqUsedElem));
 }
 
-bool Virtqueue::publish(DirtyLog* log) {
+void Virtqueue::show_used(DirtyLog* log) {
     store(&used_->idx, next_used_, std::memory_order_release);
     mark_used(log, offsetof(VirtqHeader, idx), sizeof(used_->idx));
+}
+
+bool Virtqueue::wants_notification() {
     // The driver writes its wish and then reads idx; we write idx and then read its wish. Without a
     // full fence both could read the old value and the driver would sleep on a finished request.
     full_fence();
@@ -214,7 +217,7 @@ bool Virtqueue::enable_notifications(DirtyLog* log) {
         store(&used_->flags, std::uint16_t{0});
         mark_used(log, offsetof(VirtqHeader, flags), sizeof(used_->flags));
     }
-    // As in publish(): our wish first, then the driver's index.
+    // As in wants_notification(): our wish first, then the driver's index.
     full_fence();
     return has_available();
 }

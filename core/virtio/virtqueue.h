@@ -64,10 +64,13 @@ public:
     /// Why it is broken, a sentence for the operator.
     [[nodiscard]] const std::string& fault() const { return fault_; }
 
-    /// Puts a finished chain on the used ring; the driver sees it after publish().
+    /// Puts a finished chain on the used ring; the driver sees it after show_used().
     void add_used(std::uint16_t head_index, std::uint32_t written, DirtyLog* log);
-    /// Shows the driver every used entry added since. Answers whether it wants a notification.
-    [[nodiscard]] bool publish(DirtyLog* log);
+    /// Shows the driver every used entry added since.
+    void show_used(DirtyLog* log);
+    /// Whether the driver wants a notification of what it was shown since the last such question.
+    /// To be asked before waiting for the driver.
+    [[nodiscard]] bool wants_notification();
 
     /// Asks the driver for a kick at the next chain. Answers true when there is one already: then
     /// no kick may come and the caller pops again.

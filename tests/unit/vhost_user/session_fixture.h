@@ -19,7 +19,8 @@ namespace vfskit::vhost_user {
 using namespace std::chrono_literals;
 
 /// Answers every request with its own bytes. A request whose first byte is 'P' is parked until
-/// release() or drain(), one with 'S' is slow and takes until release().
+/// release() or drain(), one with 'S' is slow and takes until release(), one with 'L' takes until
+/// release() too and did not look it.
 class FakeHandler : public RequestHandler {
 public:
     RequestCost cost_of(const RequestSlot& request) override {
@@ -33,7 +34,7 @@ public:
             changed_.notify_all();
             return;
         }
-        if (first_byte(request) == 'S') {
+        if (first_byte(request) == 'S' || first_byte(request) == 'L') {
             std::unique_lock lock{mutex_};
             ++slow_running_;
             changed_.notify_all();

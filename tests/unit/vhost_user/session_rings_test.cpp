@@ -318,6 +318,21 @@ TEST_F(SessionRings, FinishesWhatIsInFlightWhenTheFrontendLeaves) {
     EXPECT_TRUE(*outcome);
 }
 
+TEST_F(SessionRings, ShowsTheFirstRepliesOfABatchWhileItServesTheRest) {
+    start_device(2);
+    for (const char* request : {"one", "two", "Long"}) {
+        queues[1]->add({text(request)}, {space(16)});
+    }
+    queues[1]->submit();
+    handler.wait_for_slow();
+    EXPECT_TRUE(queues[1]->take_used());
+    EXPECT_TRUE(queues[1]->take_used());
+    EXPECT_FALSE(queues[1]->take_used());
+    handler.release();
+    EXPECT_TRUE(queues[1]->wait_used());
+    finish();
+}
+
 TEST_F(SessionRings, AnswersManyRequestsOnManyQueuesWithAPool) {
     auto options = with_pool(2);
     options.poll_limit = std::chrono::microseconds{20};

@@ -33,6 +33,10 @@ protected:
         ASSERT_TRUE(mapped) << mapped.error().describe();
     }
     PopStatus pop() { return ring_->pop(*memory_, chain_); }
+    bool shows_and_notifies() {
+        ring_->show_used(nullptr);
+        return ring_->wants_notification();
+    }
     Buffer buffer(std::uint32_t length) { return {ram_.allocate(length), length}; }
     void offer_raw(std::uint16_t index, VirtqDesc descriptor) {
         driver_->descriptor(index) = descriptor;
@@ -325,7 +329,7 @@ TEST_F(VirtqueueTest, SurvivesTheWrapAroundOfItsIndexes) {
         driver_->publish();
         ASSERT_EQ(pop(), PopStatus::chain);
         ring_->add_used(chain_.head_index(), static_cast<std::uint32_t>(i), nullptr);
-        static_cast<void>(ring_->publish(nullptr));
+        ring_->show_used(nullptr);
         const auto used = driver_->take_used();
         ASSERT_TRUE(used);
         ASSERT_EQ(used->head, head);
@@ -341,7 +345,7 @@ TEST_F(VirtqueueTest, ShowsNothingUntilItPublishes) {
     ASSERT_EQ(pop(), PopStatus::chain);
     ring_->add_used(chain_.head_index(), 0, nullptr);
     EXPECT_FALSE(driver_->take_used());
-    EXPECT_TRUE(ring_->publish(nullptr));
+    EXPECT_TRUE(shows_and_notifies());
     EXPECT_TRUE(driver_->take_used());
 }
 
@@ -349,23 +353,36 @@ TEST_F(VirtqueueTest, DoesNotNotifyADriverThatRefuses) {
     make({});
     driver_->refuse_calls();
     ring_->add_used(0, 0, nullptr);
-    EXPECT_FALSE(ring_->publish(nullptr));
+    EXPECT_FALSE(shows_and_notifies());
     driver_->ask_for_call();
     ring_->add_used(0, 0, nullptr);
-    EXPECT_TRUE(ring_->publish(nullptr));
+    EXPECT_TRUE(shows_and_notifies());
 }
 
 TEST_F(VirtqueueTest, NotifiesOnlyWhenTheUsedEventIsPassed) {
     make({.event_idx = true});
     driver_->ask_for_call(2); // at the third entry
     ring_->add_used(0, 0, nullptr);
-    EXPECT_TRUE(ring_->publish(nullptr)); // the first one after a start is always told
+    EXPECT_TRUE(shows_and_notifies()); // the first one after a start is always told
     ring_->add_used(0, 0, nullptr);
-    EXPECT_FALSE(ring_->publish(nullptr));
+    EXPECT_FALSE(shows_and_notifies());
     ring_->add_used(0, 0, nullptr);
-    EXPECT_TRUE(ring_->publish(nullptr));
+    EXPECT_TRUE(shows_and_notifies());
     ring_->add_used(0, 0, nullptr);
-    EXPECT_FALSE(ring_->publish(nullptr));
+    EXPECT_FALSE(shows_and_notifies());
+}
+
+TEST_F(VirtqueueTest, NotifiesOnceOfAllThatItHasShown) {
+    make({.event_idx = true});
+    ring_->add_used(0, 0, nullptr);
+    EXPECT_TRUE(shows_and_notifies());
+    driver_->ask_for_call(1); // at the second entry
+    for (int i = 0; i < 3; ++i) {
+        ring_->add_used(0, 0, nullptr);
+        ring_->show_used(nullptr);
+    }
+    EXPECT_TRUE(ring_->wants_notification());
+    EXPECT_FALSE(ring_->wants_notification());
 }
 
 TEST_F(VirtqueueTest, AsksForAKickAtTheNextChainOnly) {
@@ -396,7 +413,7 @@ TEST_F(VirtqueueTest, RefusesKicksByFlagWithoutEventIdx) {
 TEST_F(VirtqueueTest, GoesOnFromTheUsedIndexInMemory) {
     make({});
     ring_->add_used(3, 0, nullptr);
-    static_cast<void>(ring_->publish(nullptr));
+    ring_->show_used(nullptr);
     Virtqueue again{ring_size, {}};
     ASSERT_TRUE(again.map(*memory_, driver_->addresses()));
     EXPECT_EQ(again.next_used(), 1);
@@ -438,7 +455,7 @@ TEST_F(VirtqueueTest, LogsWhatItWritesToTheUsedRing) {
     };
 
     ring_->add_used(0, 0, log.get());
-    static_cast<void>(ring_->publish(log.get()));
+    ring_->show_used(log.get());
     EXPECT_TRUE(page_is_marked(driver_->used_ring()));
 
     // With VHOST_VRING_F_LOG, where the front-end says.
