@@ -94,8 +94,8 @@ void QueueWorker::run() {
     while (!is_quitting_) {
         const bool had_mail = run_mail();
         const bool had_requests = run_queues();
-        if (!had_mail && !had_requests && !look_out()) {
-            sleep();
+        if (!had_mail && !had_requests) {
+            wait_for_work();
         }
     }
 }
@@ -133,21 +133,32 @@ bool QueueWorker::has_work() const {
            });
 }
 
-bool QueueWorker::look_out() {
-    if (poll_window_ == 0 && poll_limit_ == 0) {
-        return false;
+void QueueWorker::wait_for_work() {
+    const std::uint64_t idle_since = ticks_now();
+    if (!look_out(idle_since)) {
+        sleep();
     }
-    const std::uint64_t start = ticks_now();
-    while (ticks_now() - start < poll_window_) {
+    adapt_window(ticks_now() - idle_since);
+}
+
+bool QueueWorker::look_out(std::uint64_t idle_since) const {
+    while (ticks_now() - idle_since < poll_window_) {
         if (has_work()) {
-            poll_window_ = std::min(poll_limit_, poll_window_ * 2);
             return true;
         }
         relax_cpu();
     }
-    // In vain: half as long next time, and nothing at all after a few.
-    poll_window_ = poll_window_ < ticks_per_microsecond() ? 0 : poll_window_ / 2;
     return false;
+}
+
+// Looking out pays when work comes soon. When it does not: half as long the next time, and nothing
+// at all after a few.
+void QueueWorker::adapt_window(std::uint64_t idle) {
+    if (idle < poll_limit_) {
+        poll_window_ = std::min(poll_limit_, std::max(poll_window_ * 2, poll_limit_ / 8));
+    } else {
+        poll_window_ = poll_window_ < ticks_per_microsecond() ? 0 : poll_window_ / 2;
+    }
 }
 
 void QueueWorker::sleep() {
@@ -164,15 +175,10 @@ void QueueWorker::sleep() {
     if (!must_stay_awake) {
         std::array<epoll_event, 16> events;
         const bool has_timeout = has_polled_ring || is_waiting_for_completer;
-        const auto slept = ticks_now();
         static_cast<void>(::epoll_wait(epoll_fd_.get(),
                                        events.data(),
                                        static_cast<int>(events.size()),
                                        has_timeout ? polled_ring_milliseconds : -1));
-        // Work came soon: looking out would have paid, so it is tried again.
-        if (ticks_now() - slept < poll_limit_) {
-            poll_window_ = std::max(poll_window_, poll_limit_ / 4);
-        }
     }
     is_asleep_.store(false, std::memory_order_seq_cst);
 }

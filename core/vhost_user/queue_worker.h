@@ -52,7 +52,9 @@ private:
     void run();
     bool run_mail();
     bool run_queues();
-    bool look_out();
+    void wait_for_work();
+    [[nodiscard]] bool look_out(std::uint64_t idle_since) const;
+    void adapt_window(std::uint64_t idle);
     void sleep();
     [[nodiscard]] bool has_work() const;
 

@@ -360,10 +360,12 @@ Result<Vring*> BackendSession::Impl::find_vring(std::uint64_t index) {
 
 // Threads are made when a queue first needs one: a guest with one request queue costs two.
 Result<QueueWorker*> BackendSession::Impl::find_worker(QueueIndex index) {
-    const auto start = [this](const char* name, std::unique_ptr<QueueWorker>& worker) {
+    const auto start = [this](const char* name,
+                              std::unique_ptr<QueueWorker>& worker,
+                              std::chrono::microseconds poll_limit) {
         Result<QueueWorker*> result{worker.get()};
         if (worker == nullptr) {
-            auto started = QueueWorker::start(name, handler_, options_.poll_limit);
+            auto started = QueueWorker::start(name, handler_, poll_limit);
             if (!started) {
                 return Result<QueueWorker*>{std::move(started).error()};
             }
@@ -373,12 +375,14 @@ Result<QueueWorker*> BackendSession::Impl::find_worker(QueueIndex index) {
         return result;
     };
     if (index == hiprio_queue) {
-        return start("vfs-hiprio", hiprio_worker_);
+        // Nobody waits for the answer to a FORGET.
+        return start("vfs-hiprio", hiprio_worker_, std::chrono::microseconds{0});
     }
     const std::size_t wanted =
         queue_thread_count(options_.queue_threads, std::thread::hardware_concurrency());
     request_workers_.resize(std::max<std::size_t>(request_workers_.size(), wanted));
-    return start("vfs-queue", request_workers_[(to_integer(index) - 1U) % wanted]);
+    return start(
+        "vfs-queue", request_workers_[(to_integer(index) - 1U) % wanted], options_.poll_limit);
 }
 
 Result<Reply> BackendSession::Impl::set_vring_num(Message& message) {
