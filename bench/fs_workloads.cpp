@@ -149,7 +149,9 @@ Subject open_release(const Tree& tree) {
 
 Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
     auto fd = open_file(tree.root + "/data", O_RDWR);
-    auto buffer = std::make_shared<std::vector<std::byte>>(size);
+    // As many buffers as a guest has in flight: a single one would stay in the CPU's cache.
+    constexpr std::uint64_t buffers = 32;
+    auto memory = std::make_shared<std::vector<std::byte>>(buffers * size);
     auto round = std::make_shared<std::uint64_t>(0);
     const std::uint64_t blocks = tree.data_bytes / size;
     const std::string name = fmt::format("{}-{}",
@@ -188,10 +190,11 @@ Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
             },
             [=] {
                 for (int i = 0; i < 10; ++i) {
-                    const auto offset = static_cast<off_t>((*round)++ * 7919 % blocks * size);
-                    const ssize_t moved = is_write
-                                              ? ::pwrite(fd->get(), buffer->data(), size, offset)
-                                              : ::pread(fd->get(), buffer->data(), size, offset);
+                    const std::uint64_t number = (*round)++;
+                    std::byte* buffer = memory->data() + number % buffers * size;
+                    const auto offset = static_cast<off_t>(number * 7919 % blocks * size);
+                    const ssize_t moved = is_write ? ::pwrite(fd->get(), buffer, size, offset)
+                                                   : ::pread(fd->get(), buffer, size, offset);
                     if (moved != static_cast<ssize_t>(size)) {
                         fail("the bare " + name);
                     }

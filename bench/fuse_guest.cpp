@@ -318,10 +318,12 @@ FuseGuest::run_queue(Queue& queue, const Workload& workload, const std::atomic<b
     queue.ring->submit();
     while (in_flight > 0) {
         bool has_new = false;
+        bool has_taken = false;
         while (const auto used = queue.ring->take_used()) {
             Place& place = queue.places.at(used->head);
             place.is_busy = false;
             --in_flight;
+            has_taken = true;
             finished += workload.done(place.slot, reply_of(place, used->written));
             // A cycle of several steps is brought to its end, so that nothing stays open.
             if (!ends || place.slot.step != 0) {
@@ -333,7 +335,10 @@ FuseGuest::run_queue(Queue& queue, const Workload& workload, const std::atomic<b
             queue.ring->submit();
         }
         if (options_.wait == WaitMode::poll) {
-            queue.ring->refuse_calls();
+            // The index of the refusal is relative. Not in each round: the device reads that line.
+            if (has_taken) {
+                queue.ring->refuse_calls();
+            }
             continue;
         }
         queue.ring->ask_for_call();
