@@ -5,6 +5,8 @@ import socket
 import subprocess
 import time
 
+import lifetime
+
 
 def free_ports(count):
     sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
@@ -44,7 +46,7 @@ class Cluster:
             words += ['--cert-file', self.tls['cert'], '--key-file', self.tls['key'],
                       '--trusted-ca-file', self.tls['ca'], '--client-cert-auth']
         with (self.dir / f'm{index}.log').open('ab') as log:
-            self.members[index] = subprocess.Popen([str(word) for word in words], stdout=log, stderr=log)
+            self.members[index] = lifetime.start(words, stdout=log, stderr=log)
 
     def kill(self, index):
         member = self.members[index]

@@ -24,6 +24,7 @@ import subprocess
 import tempfile
 import time
 
+import lifetime
 import vm
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -102,7 +103,7 @@ class Host:
         self.address = f'10.77.0.{number}'
         self.uri = f'qemu+tcp://{self.address}/system'
         self.hosts = hosts
-        self.keeper = subprocess.Popen(
+        self.keeper = lifetime.start(
             ['unshare', '--mount', '--net', '--uts', '--pid', '--fork', '--kill-child', '--mount-proc',
              '--propagation', 'private', 'sh', '-c', INIT], stdin=subprocess.DEVNULL)
         self.pid = self._first_process()

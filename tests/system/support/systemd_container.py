@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 import time
 
+import lifetime
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get('VFSKIT_TEST_CACHE', '/var/tmp/vfskit-peers'))
 CGROUPS = pathlib.Path('/sys/fs/cgroup')
@@ -144,8 +146,8 @@ class SystemdContainer:
                    *(f'--bind={bind}' for bind in binds),
                    '/opt/init']
         self.log = open(self.directory / 'console', 'wb')
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                        preexec_fn=self.groups.enter)
+        self.process = lifetime.start(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                      preexec_fn=self.groups.enter)
         try:
             self.init = self._find_init()
             self._wait_until_up()

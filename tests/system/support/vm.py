@@ -23,6 +23,8 @@ import subprocess
 import tempfile
 import time
 
+import lifetime
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get('VFSKIT_TEST_CACHE', '/var/tmp/vfskit-peers'))
 KERNEL_SUITE = 'trixie'  # 6.12: the first Debian kernel that spreads requests over several queues
@@ -130,7 +132,7 @@ class Daemon:
         self.socket = str(socket_path or self.directory / 'fs.sock')
         self.log = self.directory / 'log'
         with open(self.log, 'wb') as log:
-            self.process = subprocess.Popen(
+            self.process = lifetime.start(
                 [*binary.split(), f'--socket-path={self.socket}', f'--shared-dir={shared_dir}', *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._wait_for_socket()
@@ -247,8 +249,7 @@ class Guest:
         if reboots:
             command.remove('-no-reboot')
         self.qemu_log = open(self.directory / 'qemu.log', 'wb')
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.qemu_log,
-                                        stderr=self.qemu_log)
+        self.process = lifetime.start(command, stdin=subprocess.DEVNULL, stdout=self.qemu_log, stderr=self.qemu_log)
         try:
             self.qmp = Qmp(str(self.directory / 'qmp'))
             self.shell = connect(str(self.directory / 'shell'), 10)
