@@ -210,7 +210,7 @@ Result<void> allow(void* filter, std::string_view name) {
 Result<void> allow_unix_sockets(void* filter) {
     VFSKIT_TRY(allow(filter, "connect"));
     if (const int failed = ::seccomp_rule_add(
-            filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+            filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
         failed != 0) {
         return Error::from_errno(-failed, "Cannot allow the system call 'socket'");
     }
