@@ -27,8 +27,16 @@ constexpr std::array<std::string_view, 2> relation_words{"same-directory", "repl
 bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
+// A table: it is asked for every character of every node's name.
+constexpr auto letters_and_digits = [] {
+    std::array<bool, 256> table{};
+    for (unsigned char c = 0; c < 0x80; ++c) {
+        table[c] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    }
+    return table;
+}();
 bool is_letter_or_digit(char c) {
-    return is_letter(c) || (c >= '0' && c <= '9');
+    return letters_and_digits[static_cast<unsigned char>(c)];
 }
 bool is_control(char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -79,6 +87,12 @@ bool matches_node_name(std::string_view node) {
     return !node.empty() && is_letter_or_digit(node.front()) && is_letter_or_digit(node.back()) &&
            std::all_of(
                node.begin(), node.end(), [](char c) { return is_letter_or_digit(c) || c == '-'; });
+}
+
+// Proxmox VE's regex has no end anchor: the character after the slash is all it looks at.
+bool is_pve_path(std::string_view path) {
+    return path.size() >= 2 && path[0] == '/' &&
+           (is_letter_or_digit(path[1]) || path_symbols.find(path[1]) == std::string_view::npos);
 }
 
 template <class Enum>
@@ -214,8 +228,7 @@ Result<void> validate_node(std::string_view node, Rules rules) {
 }
 
 Result<void> validate_path(std::string_view path, Rules rules) {
-    // Proxmox VE's regex has no end anchor: the character after the slash is all it looks at.
-    if (path.size() < 2 || path[0] != '/' || path_symbols.find(path[1]) != std::string_view::npos) {
+    if (!is_pve_path(path)) {
         return invalid("path",
                        fmt::format("{} is not an absolute path to a directory below '/'; the "
                                    "symbols ;,=() are not allowed in it",
@@ -264,20 +277,21 @@ Result<void> validate_description(std::string_view description, Rules rules) {
 
 namespace {
 
-Result<void> validate_paths(const DirectoryMapping& mapping, Rules rules) {
-    if (mapping.paths.empty()) {
-        return invalid("nodes", "No node has a path")
-            .with_remedy("Give the path of the directory on at least one node");
-    }
-    for (const auto& entry : mapping.paths) {
-        VFSKIT_TRY(validate_node(entry.node, rules));
-        if (auto valid = validate_path(entry.path, rules); !valid) {
-            return std::move(valid).error().under(fmt::format("Node '{}'", entry.node));
-        }
+// Numbered nodes in their order, as nearly every mapping has them: pve2 is before pve10.
+bool is_before(std::string_view a, std::string_view b) {
+    return a.size() < b.size() || (a.size() == b.size() && a < b);
+}
+
+Result<void> check_doubles(const std::vector<NodePath>& paths) {
+    const auto is_out_of_order = [](const NodePath& a, const NodePath& b) {
+        return !is_before(a.node, b.node);
+    };
+    if (std::adjacent_find(paths.begin(), paths.end(), is_out_of_order) == paths.end()) {
+        return {};
     }
     std::vector<std::string_view> nodes;
-    nodes.reserve(mapping.paths.size());
-    for (const auto& entry : mapping.paths) {
+    nodes.reserve(paths.size());
+    for (const auto& entry : paths) {
         nodes.push_back(entry.node);
     }
     std::sort(nodes.begin(), nodes.end());
@@ -290,6 +304,24 @@ Result<void> validate_paths(const DirectoryMapping& mapping, Rules rules) {
             .with_remedy("Give one path per node");
     }
     return {};
+}
+
+Result<void> validate_paths(const DirectoryMapping& mapping, Rules rules) {
+    if (mapping.paths.empty()) {
+        return invalid("nodes", "No node has a path")
+            .with_remedy("Give the path of the directory on at least one node");
+    }
+    for (const auto& entry : mapping.paths) {
+        // The common case without a Result for every node of a cluster.
+        if (rules == Rules::pve && matches_node_name(entry.node) && is_pve_path(entry.path)) {
+            continue;
+        }
+        VFSKIT_TRY(validate_node(entry.node, rules));
+        if (auto valid = validate_path(entry.path, rules); !valid) {
+            return std::move(valid).error().under(fmt::format("Node '{}'", entry.node));
+        }
+    }
+    return check_doubles(mapping.paths);
 }
 
 Result<void> validate_parts(const DirectoryMapping& mapping, Rules rules) {

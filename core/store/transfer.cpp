@@ -123,9 +123,7 @@ Result<std::string> export_mappings(std::vector<DirectoryMapping> mappings, Docu
                              : edit_yaml({}, edits, {});
     }
     // The rules for what a document can hold are the same.
-    if (!edits.empty()) {
-        VFSKIT_TRY(edit_yaml({}, edits, {}));
-    }
+    VFSKIT_TRY(check_edits(edits));
     return export_json(edits);
 }
 

@@ -301,6 +301,25 @@ void YamlPatcher::remove(const YamlMapping& found) {
     patches_.push_back({removed, {}});
 }
 
+namespace {
+
+// About as many as their blocks take, so that a large file grows once.
+std::size_t expected_bytes(const std::vector<const DirectoryMapping*>& mappings) {
+    constexpr std::size_t around_an_entry = 12;
+    constexpr std::size_t around_a_mapping = 100;
+    std::size_t bytes = 0;
+    for (const auto* mapping : mappings) {
+        bytes += mapping->id.size() + around_a_mapping;
+        bytes += mapping->description ? mapping->description->size() : 0;
+        for (const auto& entry : mapping->paths) {
+            bytes += entry.node.size() + entry.path.size() + around_an_entry;
+        }
+    }
+    return bytes;
+}
+
+} // namespace
+
 void YamlPatcher::append(const YamlFile& file, const std::vector<const DirectoryMapping*>& added) {
     if (added.empty()) {
         return;
@@ -323,9 +342,10 @@ void YamlPatcher::append(const YamlFile& file, const std::vector<const Directory
             patches_.push_back({braces, {}});
         }
     }
+    lines.reserve(lines.size() + expected_bytes(added));
     for (const auto* mapping : added) {
         lines += manner_.has_blank_lines_between ? manner_.eol : "";
-        lines += make_block(*mapping, indent);
+        append_block(lines, *mapping, indent);
     }
     insert_lines(at, std::move(lines));
 }
@@ -334,28 +354,36 @@ void YamlPatcher::insert_lines(std::size_t at, std::string lines) {
     patches_.push_back({{at, at}, std::move(lines), true});
 }
 
-std::string YamlPatcher::make_block(const DirectoryMapping& mapping, std::size_t indent) const {
+void YamlPatcher::append_block(std::string& lines,
+                               const DirectoryMapping& mapping,
+                               std::size_t indent) const {
     const std::size_t body = indent + manner_.body_step;
-    std::string block = std::string(indent, ' ') +
-                        encode_scalar(mapping.id, QuoteStyle::plain, false) + ":" +
-                        std::string{manner_.eol};
+    lines.append(indent, ' ') += encode_scalar(mapping.id, QuoteStyle::plain, false);
+    lines.append(":") += manner_.eol;
     for (const auto& [key, value] : optional_values(mapping)) {
-        block += value ? make_line(body, key, *value) : "";
+        if (value) {
+            append_line(lines, body, key, *value);
+        }
     }
-    block += std::string(body, ' ') + "nodes:" + std::string{manner_.eol};
+    lines.append(body, ' ').append("nodes:") += manner_.eol;
     for (const auto& entry : mapping.paths) {
-        block += make_line(body + manner_.nodes_step, entry.node, entry.path);
+        append_line(lines, body + manner_.nodes_step, entry.node, entry.path);
     }
-    return block;
+}
+
+void YamlPatcher::append_line(std::string& lines,
+                              std::size_t indent,
+                              std::string_view key,
+                              std::string_view value) const {
+    lines.append(indent, ' ') += encode_scalar(key, QuoteStyle::plain, false);
+    lines.append(": ") += encode_scalar(value, QuoteStyle::plain, false);
+    lines += manner_.eol;
 }
 
 std::string
 YamlPatcher::make_line(std::size_t indent, std::string_view key, std::string_view value) const {
-    std::string line(indent, ' ');
-    line += encode_scalar(key, QuoteStyle::plain, false);
-    line += ": ";
-    line += encode_scalar(value, QuoteStyle::plain, false);
-    line += manner_.eol;
+    std::string line;
+    append_line(line, indent, key, value);
     return line;
 }
 
@@ -367,6 +395,11 @@ std::string YamlPatcher::apply() {
         return std::pair{a.replaced.begin, !a_inserts} < std::pair{b.replaced.begin, !b_inserts};
     });
     std::string result;
+    std::size_t inserted = 0;
+    for (const auto& patch : patches_) {
+        inserted += patch.text.size() + manner_.eol.size();
+    }
+    result.reserve(text_.size() + inserted);
     std::size_t done = 0;
     for (const auto& patch : patches_) {
         // Removals may overlap in the blank line between two mappings.

@@ -52,8 +52,13 @@ private:
     void change_flow_nodes(const YamlNodes& nodes, const mapping::DirectoryMapping& wanted);
     void set_value(const YamlField& field, std::string_view value, bool in_flow);
     void insert_lines(std::size_t at, std::string lines);
-    [[nodiscard]] std::string make_block(const mapping::DirectoryMapping& mapping,
-                                         std::size_t indent) const;
+    void append_block(std::string& lines,
+                      const mapping::DirectoryMapping& mapping,
+                      std::size_t indent) const;
+    void append_line(std::string& lines,
+                     std::size_t indent,
+                     std::string_view key,
+                     std::string_view value) const;
     [[nodiscard]] std::string
     make_line(std::size_t indent, std::string_view key, std::string_view value) const;
 

@@ -193,7 +193,7 @@ bool YamlReader::read_block_nodes(YamlMapping& mapping, YamlField field) {
     }
     nodes.indent = lines_.line().indent;
     while (!lines_.at_end() && lines_.line().indent == nodes.indent) {
-        YamlField entry;
+        auto& entry = nodes.entries.emplace_back();
         const auto& line = lines_.line();
         if (!scan_key(line.begin + line.indent, line.end, entry)) {
             return false;
@@ -204,7 +204,6 @@ bool YamlReader::read_block_nodes(YamlMapping& mapping, YamlField field) {
         if (!understood) {
             return false;
         }
-        nodes.entries.push_back(entry);
     }
     field.lines = {begin, nodes.entries.back().lines.end};
     nodes.field = field;

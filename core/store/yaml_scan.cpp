@@ -4,7 +4,6 @@
 #include "core/store/yaml_text.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 namespace vfskit::store {
@@ -16,28 +15,17 @@ constexpr std::size_t max_flow_depth = 16;
 bool is_plain_key_start(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
-bool is_plain_key_char(char c) {
-    return is_plain_key_start(c) || c == '-' || c == '.' || c == '/' || c == '+' || c == '@';
-}
 bool is_control(char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
 }
 bool is_flow_indicator(char c) {
     return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
 }
-// Means nothing to YAML within a plain scalar, block or flow.
-bool is_quiet(char c) {
-    static constexpr auto table = [] {
-        std::array<bool, 256> quiet{};
-        for (const char plain :
-             std::string_view{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                              "0123456789 /._-+@~"}) {
-            quiet[static_cast<unsigned char>(plain)] = true;
-        }
-        return quiet;
-    }();
-    return table[static_cast<unsigned char>(c)];
-}
+constexpr ByteSet plain_key_chars{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789_-./+@"};
+// Mean nothing to YAML within a plain scalar, block or flow.
+constexpr ByteSet quiet_chars{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789 /._-+@~"};
 // What yaml-cpp makes a null of, as key or as value.
 bool is_null_word(std::string_view text) {
     return text == "null" || text == "Null" || text == "NULL" || text == "~";
@@ -66,7 +54,7 @@ bool YamlReader::scan_key(std::size_t at, std::size_t limit, YamlField& field) {
         if (!is_plain_key_start(this->at(at))) {
             return false;
         }
-        while (end < limit && is_plain_key_char(text_[end])) {
+        while (end < limit && plain_key_chars.has(text_[end])) {
             ++end;
         }
         field.key = text_.substr(at, end - at);
@@ -134,7 +122,7 @@ bool YamlReader::scan_plain(YamlField& field, bool in_flow) {
     std::size_t end = begin;
     for (; end < limit; ++end) {
         const char c = text_[end];
-        if (is_quiet(c)) {
+        if (quiet_chars.has(c)) {
             continue;
         }
         if (is_control(c) || (c == ':' && (end + 1 >= limit || text_[end + 1] == ' ' ||

@@ -22,10 +22,14 @@ namespace {
 constexpr mode_t directory_mode = 0755;
 
 // The file that `path` leads to, so that two names of one file have one lock; `path` itself where
-// that cannot be found out, which the write then reports.
+// that cannot be found out, which the write then reports. A name alone stays one where nothing has
+// it yet, unless it is made absolute first.
 std::string resolve(const std::string& path) {
     std::error_code error;
-    auto resolved = std::filesystem::weakly_canonical(path, error);
+    auto resolved = std::filesystem::absolute(path, error);
+    if (!error) {
+        resolved = std::filesystem::weakly_canonical(resolved, error);
+    }
     return error ? path : resolved.string();
 }
 
@@ -35,8 +39,11 @@ Error cannot_write(Error error, const std::string& path) {
     if (code == EROFS) {
         remedy = "Nothing was changed. Remount the filesystem writable, or choose another store "
                  "with --store";
-    } else if (code == EACCES || code == EPERM) {
+    } else if (code == EACCES) {
         remedy = "Nothing was changed. Run as root, or as a user who may write to its directory";
+    } else if (code == EPERM) {
+        remedy = "Nothing was changed. Run as root, and see with 'lsattr' whether the file may be "
+                 "changed at all";
     } else if (code == ENOSPC || code == EDQUOT || code == EFBIG) {
         remedy = "Nothing was changed. Make room on its filesystem and try again";
     } else if (code == ENOENT) {
@@ -75,7 +82,7 @@ Result<std::string> YamlStore::read() const {
     return text;
 }
 
-Revision YamlStore::revision_of(std::string text) {
+const Revision& YamlStore::revision_of(std::string text) {
     if (seen_revision_.text.empty() || text != seen_text_) {
         seen_revision_.text = base::sha1_hex(text);
         seen_text_ = std::move(text);
@@ -114,31 +121,34 @@ Result<Revision> YamlStore::commit(const Revision& expected, const std::vector<E
 Result<Revision> YamlStore::rewrite(const Revision& expected, std::string text) {
     VFSKIT_TRY_ASSIGN(const auto held, lock());
     VFSKIT_TRY_ASSIGN(std::string now, read());
-    if (revision_of(now) != expected) {
+    if (revision_of(std::move(now)) != expected) {
         return changed_meanwhile(path_);
     }
-    return write(now, std::move(text));
+    return write(std::move(text));
 }
 
 Result<Revision> YamlStore::commit_locked(const Revision& expected,
                                           const std::vector<Edit>& edits) {
-    VFSKIT_TRY_ASSIGN(std::string text, read());
-    if (seen_revision_.text.empty() || text != seen_text_) {
-        if (auto content = read_yaml(text, path_); !content) {
-            return std::move(content).error();
-        }
-    }
-    const Revision current = revision_of(text);
-    if (current != expected) {
+    VFSKIT_TRY(see_current_text());
+    if (seen_revision_ != expected) {
         return changed_meanwhile(path_);
     }
-    VFSKIT_TRY_ASSIGN(std::string edited, edit_yaml(text, edits, path_));
-    return write(text, std::move(edited));
+    VFSKIT_TRY_ASSIGN(std::string edited, edit_yaml(seen_text_, edits, path_));
+    return write(std::move(edited));
 }
 
-Result<Revision> YamlStore::write(const std::string& text, std::string edited) {
-    if (edited == text) {
-        return revision_of(std::move(edited));
+Result<void> YamlStore::see_current_text() {
+    VFSKIT_TRY_ASSIGN(std::string text, read());
+    if (seen_revision_.text.empty() || text != seen_text_) {
+        VFSKIT_TRY(read_yaml(text, path_));
+        revision_of(std::move(text));
+    }
+    return {};
+}
+
+Result<Revision> YamlStore::write(std::string edited) {
+    if (edited == seen_text_) {
+        return seen_revision_;
     }
     if (edited.size() > yaml_max_file_bytes) {
         return cannot_write(Error{EFBIG,

@@ -42,8 +42,10 @@ private:
     [[nodiscard]] Result<std::string> read() const;
     Result<base::FileLock> lock() const;
     Result<Revision> commit_locked(const Revision& expected, const std::vector<Edit>& edits);
-    Result<Revision> write(const std::string& text, std::string edited);
-    Revision revision_of(std::string text);
+    /// Reads the file into seen_text_, unless it is there already; EBADMSG as snapshot().
+    Result<void> see_current_text();
+    Result<Revision> write(std::string edited);
+    const Revision& revision_of(std::string text);
 
     std::string path_;
     Options options_;

@@ -13,6 +13,10 @@ namespace vfskit::store {
 
 namespace {
 
+// Mean nothing to YAML wherever they stand in a plain scalar.
+constexpr ByteSet inert_chars{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789/._-+@~"};
+
 bool is_ascii_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -65,6 +69,10 @@ bool is_printable(std::uint32_t c) {
 }
 
 bool is_printable(std::string_view text) {
+    // Most text is ASCII.
+    if (std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c <= 0x7E; })) {
+        return true;
+    }
     while (!text.empty()) {
         const auto c = first_code_point(text);
         if (!is_printable(c.value)) {
@@ -250,14 +258,18 @@ scan_double(std::string_view text, std::size_t begin, std::size_t limit) {
 } // namespace
 
 bool is_plain_in_flow(char c) {
-    constexpr std::string_view symbols = " /._-+@~";
-    return is_ascii_letter(c) || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80 ||
-           symbols.find(c) != std::string_view::npos;
+    return inert_chars.has(c) || c == ' ' || static_cast<unsigned char>(c) >= 0x80;
 }
 
 bool is_plain_safe(std::string_view text, bool in_flow) {
     if (text.empty() || !(is_ascii_letter(text.front()) || text.front() == '/') ||
-        text.back() == ' ' || text.back() == ':' || is_resolved_word(text) || !is_printable(text)) {
+        is_resolved_word(text)) {
+        return false;
+    }
+    if (std::all_of(text.begin(), text.end(), [](char c) { return inert_chars.has(c); })) {
+        return true;
+    }
+    if (text.back() == ' ' || text.back() == ':' || !is_printable(text)) {
         return false;
     }
     return text.find(": ") == std::string_view::npos && text.find(" #") == std::string_view::npos &&

@@ -3,12 +3,27 @@
 // room store.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace vfskit::store {
+
+/// A set of bytes, to be asked for every byte of a file.
+class ByteSet {
+public:
+    constexpr explicit ByteSet(std::string_view members) {
+        for (const char member : members) {
+            has_[static_cast<unsigned char>(member)] = true;
+        }
+    }
+    [[nodiscard]] constexpr bool has(char c) const { return has_[static_cast<unsigned char>(c)]; }
+
+private:
+    std::array<bool, 256> has_{};
+};
 
 enum class QuoteStyle { plain, single_quotes, double_quotes };
 

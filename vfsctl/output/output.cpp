@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace vfskit::vfsctl {
 
 namespace {
@@ -42,11 +44,17 @@ std::string paint_text(Color color, std::string_view text) {
 }
 
 std::string printable(std::string_view bytes) {
+    const auto is_control = [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+    };
+    std::string utf8 = to_utf8(bytes);
+    if (std::ranges::none_of(utf8, is_control)) {
+        return utf8;
+    }
     std::string text;
-    for (const char c : to_utf8(bytes)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7F) {
-            text += fmt::format("\\x{:02x}", byte);
+    for (const char c : utf8) {
+        if (is_control(c)) {
+            text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
         } else {
             text += c;
         }

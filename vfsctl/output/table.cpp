@@ -40,6 +40,9 @@ bool is_in(char32_t c, const std::array<Range, N>& ranges) {
 }
 
 std::size_t width_of(char32_t c) {
+    if (c < zero_width.front().first) {
+        return 1;
+    }
     if (is_in(c, zero_width)) {
         return 0;
     }
@@ -65,16 +68,8 @@ CodePoint first_code_point(std::string_view text) {
     return {value, bytes};
 }
 
-void append_padded(std::string& line, const std::string& cell, std::size_t width, bool is_last) {
-    line += cell;
-    if (!is_last) {
-        line.append(width - display_width(cell) + gap, ' ');
-    }
-}
-
-std::string right_trimmed(std::string line) {
+void trim_right(std::string& line) {
     line.erase(line.find_last_not_of(' ') + 1);
-    return line;
 }
 
 } // namespace
@@ -108,14 +103,16 @@ std::string clip(std::string_view text, std::size_t width) {
 }
 
 void Table::add(const std::vector<std::string>& cells) {
-    Row row{{}, std::vector<Color>(headings_.size(), Color::none)};
-    std::ranges::transform(cells, std::back_inserter(row.cells), printable);
-    row.cells.resize(headings_.size());
+    Row row(headings_.size());
+    for (std::size_t i = 0; i < std::min(cells.size(), row.size()); ++i) {
+        row[i].text = printable(cells[i]);
+        row[i].width = display_width(row[i].text);
+    }
     rows_.push_back(std::move(row));
 }
 
 void Table::color_last(std::size_t column, Color color) {
-    rows_.back().colors[column] = color;
+    rows_.back()[column].color = color;
 }
 
 std::vector<std::size_t> Table::widths() const {
@@ -123,7 +120,7 @@ std::vector<std::size_t> Table::widths() const {
     std::ranges::transform(headings_, std::back_inserter(widths), display_width);
     for (const auto& row : rows_) {
         for (std::size_t i = 0; i < widths.size(); ++i) {
-            widths[i] = std::max(widths[i], display_width(row.cells[i]));
+            widths[i] = std::max(widths[i], row[i].width);
         }
     }
     return widths;
@@ -143,20 +140,25 @@ std::string Table::render(const Output& output) const {
     const std::size_t room = is_clipped ? output.columns() - before_last : wide[last];
 
     std::string line;
-    for (std::size_t i = 0; i <= last; ++i) {
-        append_padded(line, headings_[i], wide[i], i == last);
+    for (std::size_t i = 0; i < last; ++i) {
+        line += headings_[i];
+        line.append(wide[i] - display_width(headings_[i]) + gap, ' ');
     }
-    std::string text = output.paint(Color::bold, right_trimmed(std::move(line))) + "\n";
+    line += headings_[last];
+    trim_right(line);
+    std::string text = output.paint(Color::bold, line) + "\n";
     for (const auto& row : rows_) {
         line.clear();
-        for (std::size_t i = 0; i <= last; ++i) {
-            const auto cell = i == last ? clip(row.cells[i], room) : row.cells[i];
-            // The padding stays outside the colour, and so does the measuring.
-            std::string padded;
-            append_padded(padded, cell, wide[i], i == last);
-            line += output.paint(row.colors[i], cell) + padded.substr(cell.size());
+        for (std::size_t i = 0; i < last; ++i) {
+            line += output.paint(row[i].color, row[i].text);
+            // The padding stays outside the colour.
+            line.append(wide[i] - row[i].width + gap, ' ');
         }
-        text += right_trimmed(std::move(line)) + "\n";
+        const auto& cell = row[last];
+        line += output.paint(cell.color, cell.width > room ? clip(cell.text, room) : cell.text);
+        trim_right(line);
+        text += line;
+        text += '\n';
     }
     return text;
 }

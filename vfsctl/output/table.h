@@ -27,10 +27,12 @@ public:
     [[nodiscard]] std::string render(const Output& output) const;
 
 private:
-    struct Row {
-        std::vector<std::string> cells;
-        std::vector<Color> colors;
+    struct Cell {
+        std::string text;
+        std::size_t width = 0; ///< display_width(text)
+        Color color = Color::none;
     };
+    using Row = std::vector<Cell>;
     [[nodiscard]] std::vector<std::size_t> widths() const;
 
     std::vector<std::string> headings_;

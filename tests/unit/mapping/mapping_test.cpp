@@ -266,6 +266,15 @@ TEST(Mapping, HasOnePathPerNode) {
     EXPECT_EQ(valid.error().place().key, "node");
 }
 
+TEST(Mapping, HasOnePathPerNodeInAnyOrder) {
+    auto mapping = media();
+    mapping.paths = {{"n10", "/a"}, {"n9", "/a"}, {"n2", "/a"}, {"n9", "/b"}, {"n11", "/a"}};
+    EXPECT_EQ(validate(mapping, Rules::pve).error().message(),
+              "Mapping 'media': Node 'n9' has 2 paths");
+    mapping.paths[3].node = "n8";
+    EXPECT_TRUE(validate(mapping, Rules::pve));
+}
+
 TEST(Mapping, ErrorNamesTheNodeWhosePathIsWrong) {
     auto mapping = media();
     mapping.paths[1].path = "relative";

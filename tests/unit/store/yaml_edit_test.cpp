@@ -103,6 +103,13 @@ TEST(YamlEdit, LeavesTheTextAloneWhenOnlyTheOrderOfNodesDiffers) {
     EXPECT_EQ(put(commented, media), commented);
 }
 
+TEST(YamlEdit, ChangesAValueWhereTheOrderOfNodesDiffersToo) {
+    auto media = read_one(commented, "media");
+    std::swap(media.paths[0], media.paths[1]);
+    media.paths[1].path = "/srv/films";
+    EXPECT_EQ(put(commented, media), replaced(commented, "/srv/media", "/srv/films"));
+}
+
 TEST(YamlEdit, AddsANodeBehindTheLastOne) {
     auto media = read_one(commented, "media");
     media.paths.push_back({"n3", "/data/my films"});

@@ -118,6 +118,26 @@ TEST(YamlRead, NamesTheLineOfForeignBytes) {
     EXPECT_EQ(read_error(std::string_view{"version: 1\n\0", 12}).place(), (Place{"m.yaml", 2, {}}));
 }
 
+// They are looked for in blocks: wherever in one they stand, and in what is left behind the last.
+class ForbiddenByte : public testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(AtEveryPlace, ForbiddenByte, testing::Range<std::size_t>(0, 140));
+
+TEST_P(ForbiddenByte, IsFound) {
+    const std::string begin = "version: 1\n# ";
+    for (const char forbidden : {'\x01', '\x1f', '\x7f', '\r'}) {
+        auto comment = std::string(140, '-');
+        comment[GetParam()] = forbidden;
+        EXPECT_EQ(read_error(begin + comment + "-\n").place(), (Place{"m.yaml", 2, {}}))
+            << static_cast<int>(forbidden);
+    }
+}
+
+TEST(YamlRead, TakesTabsAndBytesBeyondAsciiInLongComments) {
+    const auto text = "version: 1\n# " + std::string(100, '\t') + "\xc3\xa4" +
+                      std::string(100, '~') + "\r\nmappings: {}\r\n";
+    EXPECT_TRUE(read_yaml(text, "m.yaml"));
+}
+
 TEST(YamlRead, RefusesSeveralDocumentsAndMergeKeys) {
     EXPECT_EQ(read_error("version: 1\n---\nversion: 1\n").code(), EBADMSG);
     EXPECT_EQ(

@@ -85,6 +85,29 @@ TEST(YamlStore, MakesFileAndDirectoryAtTheFirstCommit) {
               (std::set<std::string>{"mappings.yaml", "mappings.yaml.lock"}));
 }
 
+class WorkingDirectory {
+public:
+    explicit WorkingDirectory(const std::string& path) : before_{std::filesystem::current_path()} {
+        std::filesystem::current_path(path);
+    }
+    WorkingDirectory(const WorkingDirectory&) = delete;
+    WorkingDirectory& operator=(const WorkingDirectory&) = delete;
+    ~WorkingDirectory() { std::filesystem::current_path(before_); }
+
+private:
+    std::filesystem::path before_;
+};
+
+TEST(YamlStore, TakesANameWithoutADirectory) {
+    const test::TempDir dir;
+    const WorkingDirectory here{dir.root()};
+    YamlStore store{"mappings.yaml"};
+    const auto added = put(store, make("media"));
+    ASSERT_TRUE(added) << added.error().describe();
+    EXPECT_EQ(store.snapshot()->mappings.at(0), make("media"));
+    EXPECT_EQ(names_in(dir.root()), (std::set<std::string>{"mappings.yaml", "mappings.yaml.lock"}));
+}
+
 TEST(YamlStore, DoesNotMakeParentsOfItsDirectory) {
     const test::TempDir dir;
     YamlStore store{dir.path("a/b/mappings.yaml")};
