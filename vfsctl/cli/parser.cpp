@@ -87,23 +87,37 @@ CLI::App* group_app(Tree& tree, std::string_view name) {
     return app;
 }
 
-void add_verb(Tree& tree, const Verb& verb) {
+// Whether the words can lead to this verb: each word of its path is among them. The options of all
+// others need not be told to CLI11, which copies every name and help text.
+bool can_be_meant(const Verb& verb, std::span<const std::string> words) {
+    return std::ranges::all_of(base::split(verb.path, ' '), [&](std::string_view step) {
+        return std::ranges::find(words, step) != words.end();
+    });
+}
+
+void add_verb(Tree& tree, const Verb& verb, std::span<const std::string> words) {
     const auto blank = verb.path.find(' ');
     auto* parent = blank == std::string::npos ? &tree.root : group_app(tree, verb.group());
     auto* app = parent->add_subcommand(blank == std::string::npos ? verb.path
                                                                   : verb.path.substr(blank + 1));
     app->fallthrough();
+    tree.verb_of[app] = &verb;
+    if (!can_be_meant(verb, words)) {
+        return;
+    }
     auto invocation = verb.make();
     add_all(*app, *invocation.options);
-    tree.verb_of[app] = &verb;
     tree.invocations[&verb] = std::move(invocation);
 }
 
-void build(Tree& tree, const VerbTable& table, const OptionSet& globals) {
+void build(Tree& tree,
+           const VerbTable& table,
+           const OptionSet& globals,
+           std::span<const std::string> words) {
     tree.root.require_subcommand(1, 1);
     add_all(tree.root, globals);
     for (const auto& verb : table.verbs) {
-        add_verb(tree, verb);
+        add_verb(tree, verb, words);
     }
 }
 
@@ -148,6 +162,20 @@ std::vector<std::string> known_words(const CLI::App& app, bool options) {
     return words;
 }
 
+// What `word` may have been meant for: a misspelling, or an option whose name ends in it, as
+// "--direct-io" for "--allow-direct-io".
+std::optional<std::string_view> meant(std::string_view word,
+                                      const std::vector<std::string_view>& known) {
+    if (const auto near = base::nearest(word, known)) {
+        return near;
+    }
+    const auto tail = word.starts_with("--") ? word.substr(1) : word;
+    const auto found = std::ranges::find_if(known, [tail](std::string_view name) {
+        return tail.size() > 3 && name.size() > tail.size() && name.ends_with(tail);
+    });
+    return found == known.end() ? std::nullopt : std::optional{*found};
+}
+
 Error not_understood(const CLI::App& app, const std::string& word) {
     const bool is_option = word.size() > 1 && word.front() == '-';
     const auto name = word.substr(0, word.find('='));
@@ -155,7 +183,7 @@ Error not_understood(const CLI::App& app, const std::string& word) {
     const auto* what = is_option ? "option" : has_verbs ? "verb" : "argument";
     const auto words = known_words(app, is_option);
     const std::vector<std::string_view> views{words.begin(), words.end()};
-    const auto near = base::nearest(name, views);
+    const auto near = meant(name, views);
     return Error{EINVAL, fmt::format("{} has no {} '{}'", spoken_name(app), what, name)}
         .with_remedy(near ? fmt::format("Did you mean '{}'?", *near)
                           : fmt::format("See '{} --help'", spoken_name(app)));
@@ -219,8 +247,9 @@ OptionSet make_global_options(GlobalOptions& target) {
         .text({.name = "--store",
                .value = "URL",
                .help =
-                   "Where the mappings live: yaml:/path, pve:/etc/pve, or a path that ends in "
-                   ".yaml. Without it VFSKIT_STORE, then pve:/etc/pve where Proxmox VE's cluster "
+                   "Where the mappings live: yaml:/path, pve:/etc/pve, etcd://host:2379/prefix, or "
+                   "a path that ends in .yaml. Without it VFSKIT_STORE, then pve:/etc/pve where "
+                   "Proxmox VE's cluster "
                    "filesystem is mounted, then yaml:/etc/vfskit/mappings.yaml",
                .completes = Completes::file},
               target.store)
@@ -248,8 +277,8 @@ Result<CommandLine> parse_command_line(const VerbTable& table, std::span<const s
     CommandLine line;
     auto globals = make_global_options(line.globals);
     Tree tree;
-    build(tree, table, globals);
     auto reversed = normalised(words);
+    build(tree, table, globals, reversed);
     std::ranges::reverse(reversed);
     bool asks_help = false;
     try {

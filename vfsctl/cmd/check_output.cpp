@@ -17,18 +17,6 @@ using check::Finding;
 using check::Severity;
 using Json = nlohmann::ordered_json;
 
-Color color_of(Severity severity) {
-    switch (severity) {
-    case Severity::note:
-        return Color::faint;
-    case Severity::warning:
-        return Color::yellow;
-    case Severity::blocker:
-        return Color::red;
-    }
-    return Color::none;
-}
-
 std::string count(std::size_t number, std::string_view thing) {
     return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
 }

@@ -47,18 +47,6 @@ void bind(MappingDoctorOptions& options, OptionSet& set) {
               options.dry_run);
 }
 
-Color color_of(Severity severity) {
-    switch (severity) {
-    case Severity::note:
-        return Color::faint;
-    case Severity::warning:
-        return Color::yellow;
-    case Severity::error:
-        return Color::red;
-    }
-    return Color::none;
-}
-
 std::string render(const Finding& finding, bool is_mended, const Output& output) {
     const std::string_view state = is_mended ? "mended" : finding.fixable ? "can be mended" : "";
     std::string place;

@@ -47,6 +47,20 @@ void put_path(DirectoryMapping& mapping, const mapping::NodePath& wanted) {
     }
 }
 
+// Which of two paths is meant is not ours to choose.
+Result<void> require_one_each(const std::vector<mapping::NodePath>& paths) {
+    for (auto path = paths.begin(); path != paths.end(); ++path) {
+        if (std::find_if(paths.begin(), path, [&](const auto& earlier) {
+                return earlier.node == path->node;
+            }) != path) {
+            return Error{EINVAL, fmt::format("Node '{}' is given two paths", path->node)}
+                .under("--path")
+                .with_remedy("Give one path per node");
+        }
+    }
+    return {};
+}
+
 Result<void>
 change(const MappingSetOptions& options, Services& services, DirectoryMapping& mapping) {
     for (const auto& node : options.remove_paths) {
@@ -55,6 +69,7 @@ change(const MappingSetOptions& options, Services& services, DirectoryMapping& m
     }
     auto paths = options.paths;
     fill_node(paths, services.node);
+    VFSKIT_TRY(require_one_each(paths));
     for (const auto& path : paths) {
         put_path(mapping, path);
     }

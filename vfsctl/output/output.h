@@ -17,6 +17,14 @@ namespace vfskit::vfsctl {
 
 enum class Color { none, red, green, yellow, bold, faint };
 
+/// The colour of a finding: both Severity enums begin with note and warning and end with the worst.
+template <class Severity>
+constexpr Color color_of(Severity severity) {
+    return severity == Severity::note      ? Color::faint
+           : severity == Severity::warning ? Color::yellow
+                                           : Color::red;
+}
+
 struct OutputStyle {
     bool json = false;
     bool quiet = false;

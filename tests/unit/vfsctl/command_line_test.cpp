@@ -123,6 +123,31 @@ TEST(CommandLine, SuggestsAMistypedOption) {
               "vfsctl: vfsctl mapping list has no option '--jsno'. Did you mean '--json'?\n");
 }
 
+TEST(CommandLine, SuggestsAnOptionOfWhichTheBeginningIsMissing) {
+    ProgramUnderTest program;
+
+    EXPECT_EQ(program.run({"daemon", "command", "media", "--direct-io"}), ExitCode::usage);
+
+    EXPECT_THAT(program.err(),
+                HasSubstr("no option '--direct-io'. Did you mean '--allow-direct-io'?"));
+}
+
+TEST(CommandLine, TakesWordsOfAnotherVerbForValues) {
+    ProgramUnderTest program;
+    program.add("list", {{"sync", "/srv"}});
+
+    EXPECT_EQ(program.run({"mapping", "show", "list", "--node", "sync"}), ExitCode::ok)
+        << program.err();
+}
+
+TEST(CommandLine, NamesEtcdAmongTheStores) {
+    ProgramUnderTest program;
+
+    EXPECT_EQ(program.run({"--help"}), ExitCode::ok);
+
+    EXPECT_THAT(program.out(), HasSubstr("etcd://host:2379/prefix"));
+}
+
 TEST(CommandLine, SuggestsAMistypedOptionThatHasAValue) {
     ProgramUnderTest program;
 

@@ -141,6 +141,17 @@ TEST(MappingSet, AddsReplacesAndRemovesPaths) {
               (std::vector<mapping::NodePath>{{"n1", "/y"}, {"n3", "/x"}}));
 }
 
+TEST(MappingSet, RefusesTwoPathsForOneNode) {
+    ProgramUnderTest program;
+    with_media(program);
+
+    EXPECT_EQ(program.run({"mapping", "set", "media", "--path", "n2:/x", "--path", "n2:/y"}),
+              ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("Node 'n2' is given two paths. Give one path per node."));
+    EXPECT_EQ(program.content->commits, 0);
+}
+
 TEST(MappingSet, TakesAPropertyAwayWithNone) {
     ProgramUnderTest program;
     with_media(program);
