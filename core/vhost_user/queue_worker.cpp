@@ -19,6 +19,10 @@ namespace {
 // A ring without a kick fd is looked at this often when nothing else happens.
 constexpr int polled_ring_milliseconds = 1;
 
+// Looking out in vain costs poll_limit of CPU time, and where threads are more than CPUs it may be
+// what keeps the guest from sending. So after each time in vain more are left out, up to this many.
+constexpr unsigned most_skipped = 63;
+
 // Edge-triggered: each kick wakes us once and nobody has to read the counter back.
 Result<void> add_edge(int epoll_fd, int fd) {
     epoll_event event{};
@@ -52,8 +56,7 @@ QueueWorker::QueueWorker(RequestHandler& handler,
                          UniqueFd epoll_fd,
                          UniqueFd wake_fd)
     : handler_{handler}, epoll_fd_{std::move(epoll_fd)}, wake_fd_{std::move(wake_fd)},
-      poll_limit_{static_cast<std::uint64_t>(poll_limit.count()) * ticks_per_microsecond()},
-      poll_window_{poll_limit_} {}
+      poll_limit_{static_cast<std::uint64_t>(poll_limit.count()) * ticks_per_microsecond()} {}
 
 QueueWorker::~QueueWorker() {
     post([this] { is_quitting_ = true; });
@@ -94,8 +97,8 @@ void QueueWorker::run() {
     while (!is_quitting_) {
         const bool had_mail = run_mail();
         const bool had_requests = run_queues();
-        if (!had_mail && !had_requests) {
-            wait_for_work();
+        if (!had_mail && !had_requests && !look_out()) {
+            sleep();
         }
     }
 }
@@ -133,32 +136,25 @@ bool QueueWorker::has_work() const {
            });
 }
 
-void QueueWorker::wait_for_work() {
-    const std::uint64_t idle_since = ticks_now();
-    if (!look_out(idle_since)) {
-        sleep();
+bool QueueWorker::look_out() {
+    if (poll_limit_ == 0) {
+        return false;
     }
-    adapt_window(ticks_now() - idle_since);
-}
-
-bool QueueWorker::look_out(std::uint64_t idle_since) const {
-    while (ticks_now() - idle_since < poll_window_) {
+    if (look_outs_to_skip_ > 0) {
+        --look_outs_to_skip_;
+        return false;
+    }
+    const std::uint64_t start = ticks_now();
+    while (ticks_now() - start < poll_limit_) {
         if (has_work()) {
+            last_skipped_ = 0;
             return true;
         }
         relax_cpu();
     }
+    last_skipped_ = std::min(last_skipped_ * 2 + 1, most_skipped);
+    look_outs_to_skip_ = last_skipped_;
     return false;
-}
-
-// Looking out pays when work comes soon. When it does not: half as long the next time, and nothing
-// at all after a few.
-void QueueWorker::adapt_window(std::uint64_t idle) {
-    if (idle < poll_limit_) {
-        poll_window_ = std::min(poll_limit_, std::max(poll_window_ * 2, poll_limit_ / 8));
-    } else {
-        poll_window_ = poll_window_ < ticks_per_microsecond() ? 0 : poll_window_ / 2;
-    }
 }
 
 void QueueWorker::sleep() {

@@ -52,9 +52,7 @@ private:
     void run();
     bool run_mail();
     bool run_queues();
-    void wait_for_work();
-    [[nodiscard]] bool look_out(std::uint64_t idle_since) const;
-    void adapt_window(std::uint64_t idle);
+    bool look_out();
     void sleep();
     [[nodiscard]] bool has_work() const;
 
@@ -63,7 +61,8 @@ private:
     const UniqueFd wake_fd_;
     std::vector<ServedQueue*> queues_;
     const std::uint64_t poll_limit_;
-    std::uint64_t poll_window_;
+    unsigned last_skipped_ = 0;
+    unsigned look_outs_to_skip_ = 0;
     bool is_quitting_ = false;
 
     // The worker says that it sleeps and then looks for work once more; others leave work and then

@@ -27,8 +27,8 @@ struct SessionOptions {
     /// Threads for requests of RequestCost::slow, shared by all queues. 0: the queue's thread does
     /// all.
     std::size_t pool_threads = 0;
-    /// How long the idle thread of a request queue may look for requests before it sleeps. It
-    /// adapts between 0 and this. 0: sleeps at once.
+    /// How long the idle thread of a request queue may look for requests before it sleeps, which it
+    /// does rarely once it was in vain. 0: sleeps at once.
     std::chrono::microseconds poll_limit{0};
     /// The device's configuration space (make_fs_config). Empty: CONFIG is not offered.
     std::vector<std::byte> config_space;
