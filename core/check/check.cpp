@@ -75,6 +75,9 @@ void judge_source(const Scene& scene, std::vector<Finding>& findings) {
 }
 
 void judge_target(const Scene& scene, const End& target, std::vector<Finding>& findings) {
+    for (const auto& device : scene.vm->ninep) {
+        judge_ninep_path(scene, device, target, findings);
+    }
     if (scene.shares.empty()) {
         return;
     }
@@ -116,6 +119,10 @@ void add(std::vector<Finding>& findings,
 
 std::string subject_of(const VmShare& share) {
     return fmt::format("share '{}'", share.tag);
+}
+
+std::string subject_of(const NinepDevice& device) {
+    return fmt::format("9p export '{}'", device.tag);
 }
 
 std::string subject_of(const Vm& vm) {

@@ -43,6 +43,9 @@ struct Migration {
     bool persistent = false;   ///< libvirt's --persistent
     bool persist_xml = false;  ///< … with --persistent-xml for the target
     bool rewrites_xml = false; ///< the sender gives a destination XML made for the target
+    /// The target's libvirt has accepted the guest and its hook asks: the versions of libvirt and
+    /// QEMU there are no longer ours to judge.
+    bool has_begun = false;
     /// Absent: tcp between two hosts, as libvirt and Proxmox VE use it.
     std::optional<Transport> transport;
     DescriptorTransfer descriptor_transfer = DescriptorTransfer::none;

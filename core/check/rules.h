@@ -22,8 +22,9 @@ void add(std::vector<Finding>& findings,
          std::string sentence,
          std::string_view remedy = {});
 
-std::string subject_of(const VmShare& share); ///< share 'media'
-std::string subject_of(const Vm& vm);         ///< VM 'web'
+std::string subject_of(const VmShare& share);      ///< share 'media'
+std::string subject_of(const NinepDevice& device); ///< 9p export 'old'
+std::string subject_of(const Vm& vm);              ///< VM 'web'
 std::string subject_of_node(std::string_view node);
 
 /// One end of the migration.
@@ -95,6 +96,11 @@ void judge_target_path(const Scene& scene,
                        const ShareScene& share,
                        const End& target,
                        std::vector<Finding>& findings);
+/// The mapped directory of a 9p export there: rules_target.cpp.
+void judge_ninep_path(const Scene& scene,
+                      const NinepDevice& device,
+                      const End& target,
+                      std::vector<Finding>& findings);
 /// The daemon that would serve it there: rules_daemon.cpp.
 void judge_target_daemon(const Scene& scene,
                          const ShareScene& share,

@@ -140,11 +140,12 @@ void judge_hook(const ShareScene& share,
     }
 }
 
-void judge_directory(const ShareScene& share,
+/// `subject` makes the words for what needs the directory.
+template <class Subject>
+void judge_directory(const Subject& subject,
                      const End& target,
                      const node::PathFacts& facts,
                      std::vector<Finding>& findings) {
-    const auto subject = [&share] { return subject_of(*share.share); };
     if (facts.is_expected_mount == false) {
         add(findings,
             Code::path_not_mounted,
@@ -193,9 +194,11 @@ void judge_target_node(const Scene& scene, const End& target, std::vector<Findin
     if (scene.migration->operation != Operation::live) {
         return;
     }
-    judge_qemu(scene, target, findings);
-    if (vm.kind == VmKind::libvirt) {
-        judge_libvirt(target, findings);
+    if (!scene.migration->has_begun) {
+        judge_qemu(scene, target, findings);
+        if (vm.kind == VmKind::libvirt) {
+            judge_libvirt(target, findings);
+        }
     }
     judge_hugepages(scene, target, findings);
     judge_return_path(scene, target, findings);
@@ -228,7 +231,8 @@ void judge_target_path(const Scene& scene,
             fmt::format("Nobody has looked at '{}' on '{}'", *path.path, target.name),
             fmt::format("Collect the facts of '{}' again", target.name));
     } else {
-        judge_directory(share, target, *path.facts, findings);
+        judge_directory(
+            [&share] { return subject_of(*share.share); }, target, *path.facts, findings);
     }
     if (scene.vm->kind == VmKind::libvirt && !scene.migration->rewrites_xml &&
         needs_hook(share, *path.path)) {
@@ -244,6 +248,24 @@ void judge_target_path(const Scene& scene,
                         target.name,
                         share.share->source_dir.value_or(""),
                         *path.path));
+    }
+}
+
+void judge_ninep_path(const Scene& scene,
+                      const NinepDevice& device,
+                      const End& target,
+                      std::vector<Finding>& findings) {
+    const auto* const mapping = scene.cluster->find_mapping(device.dirid);
+    const bool is_mapped =
+        mapping != nullptr && device.source_dir &&
+        std::ranges::find(mapping->paths, *device.source_dir, &mapping::NodePath::path) !=
+            mapping->paths.end();
+    if (!is_mapped || target.node == nullptr) {
+        return;
+    }
+    const auto path = scene.cluster->path_of(*mapping, target.name, target.node);
+    if (path.facts != nullptr) {
+        judge_directory([&device] { return subject_of(device); }, target, *path.facts, findings);
     }
 }
 

@@ -56,7 +56,7 @@ void judge_snapshots(const Scene& scene, std::vector<Finding>& findings) {
 }
 
 void judge_ninep(const Scene& scene, const NinepDevice& device, std::vector<Finding>& findings) {
-    const auto subject = fmt::format("9p export '{}'", device.tag);
+    const auto subject = subject_of(device);
     if (scene.migration->moves_state()) {
         if (!device.is_mounted) {
             add(findings,

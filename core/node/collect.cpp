@@ -34,18 +34,6 @@ std::string_view field(std::string_view text, std::string_view name) {
     return {};
 }
 
-std::optional<bool> has_dac_read_search(const Places& places) {
-    constexpr unsigned cap_dac_read_search = 2; // linux/capability.h
-    const auto status = base::read_file(places.proc + "/self/status", max_small_file);
-    const auto effective = status ? field(*status, "CapEff") : std::string_view{};
-    if (effective.empty()) {
-        return std::nullopt;
-    }
-    const auto digit = effective.back(); // capabilities 0 to 3
-    const int bits = digit >= 'a' ? digit - 'a' + 10 : digit - '0';
-    return (bits >> cap_dac_read_search & 1) != 0;
-}
-
 std::uint64_t kibibytes(std::string_view text, std::string_view name) {
     auto value = field(text, name);
     value = value.substr(0, value.find(' '));
@@ -61,6 +49,18 @@ std::optional<std::string> some(std::string text) {
 }
 
 } // namespace
+
+std::optional<bool> has_dac_read_search(const Places& places) {
+    constexpr unsigned cap_dac_read_search = 2; // linux/capability.h
+    const auto status = base::read_file(places.proc + "/self/status", max_small_file);
+    const auto effective = status ? field(*status, "CapEff") : std::string_view{};
+    if (effective.empty()) {
+        return std::nullopt;
+    }
+    const auto digit = effective.back(); // capabilities 0 to 3
+    const int bits = digit >= 'a' ? digit - 'a' + 10 : digit - '0';
+    return (bits >> cap_dac_read_search & 1) != 0;
+}
 
 std::optional<MemoryFacts> collect_memory(const Places& places) {
     const auto text = base::read_file(places.proc + "/meminfo", max_small_file);

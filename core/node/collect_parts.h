@@ -47,6 +47,13 @@ std::vector<DaemonFacts> collect_daemons(const Places& places,
                                          Time boot,
                                          ProgramCache& programs);
 
+std::optional<bool> has_dac_read_search(const Places& places);
+
+/// These and, if wanted, the one that libvirt would take; only those that are there.
+std::vector<BinaryFacts> examine_virtiofsds(const std::vector<std::string>& paths,
+                                            bool wants_libvirt_default,
+                                            const Places& places,
+                                            ProgramCache& programs);
 std::vector<BinaryFacts> collect_virtiofsds(const Places& places, ProgramCache& programs);
 std::vector<EmulatorFacts> collect_qemus(const Places& places,
                                          const std::vector<RunningGuest>& guests,

@@ -70,6 +70,14 @@ BinaryFacts examine(const std::string& path, const Places& places, ProgramCache&
     return binary;
 }
 
+std::vector<BinaryFacts> values_of(std::map<std::string, BinaryFacts> binaries) {
+    std::vector<BinaryFacts> sorted;
+    for (auto& [path, binary] : binaries) {
+        sorted.push_back(std::move(binary));
+    }
+    return sorted;
+}
+
 /// The time of a process with one of the names, and which it was.
 std::optional<Process> find_libvirt_daemon(const Places& places, Time boot) {
     auto processes = find_processes(places.proc, {"virtqemud", "libvirtd"}, boot);
@@ -154,6 +162,29 @@ bool is_same_file(const std::string& a, const std::string& b) {
 
 } // namespace
 
+std::vector<BinaryFacts> examine_virtiofsds(const std::vector<std::string>& paths,
+                                            bool wants_libvirt_default,
+                                            const Places& places,
+                                            ProgramCache& programs) {
+    auto wanted = paths;
+    const auto offers = wants_libvirt_default ? find_offers(places.root)
+                                              : std::vector<std::pair<std::string, std::string>>{};
+    const auto chosen = std::ranges::find_if(
+        offers, [&](const auto& offer) { return is_executable(places.root + offer.second); });
+    if (chosen != offers.end()) {
+        wanted.push_back(chosen->second);
+    }
+    std::map<std::string, BinaryFacts> binaries;
+    for (const auto& path : wanted) {
+        if (!binaries.contains(path) && is_executable(places.root + path)) {
+            auto binary = examine(path, places, programs);
+            binary.is_libvirt_default = chosen != offers.end() && path == chosen->second;
+            binaries.emplace(path, std::move(binary));
+        }
+    }
+    return values_of(std::move(binaries));
+}
+
 std::vector<BinaryFacts> collect_virtiofsds(const Places& places, ProgramCache& programs) {
     std::map<std::string, BinaryFacts> binaries;
     for (const auto* path : {"/usr/libexec/virtiofsd",
@@ -176,11 +207,7 @@ std::vector<BinaryFacts> collect_virtiofsds(const Places& places, ProgramCache& 
             found->second.is_libvirt_default = has_default = true;
         }
     }
-    std::vector<BinaryFacts> sorted;
-    for (auto& [path, binary] : binaries) {
-        sorted.push_back(std::move(binary));
-    }
-    return sorted;
+    return values_of(std::move(binaries));
 }
 
 std::vector<EmulatorFacts> collect_qemus(const Places& places,
