@@ -113,6 +113,23 @@ void take_arguments(DaemonFacts& daemon, std::span<const std::string> argv) {
     }
 }
 
+/// Whether the socket is libvirt's ".../domain-ID-NAME/ALIAS-fs.sock" of this domain. NAME is cut
+/// after 20 characters.
+bool is_in_directory_of(std::string_view socket, std::string_view name) {
+    constexpr std::string_view prefix = "domain-";
+    constexpr std::size_t longest = 20;
+    const auto slash = socket.rfind('/');
+    const auto directory = slash == std::string_view::npos ? "" : socket.substr(0, slash);
+    auto last = directory.substr(directory.rfind('/') + 1);
+    if (!last.starts_with(prefix)) {
+        return false;
+    }
+    last.remove_prefix(prefix.size());
+    const auto dash = last.find('-');
+    const auto cut = dash == std::string_view::npos ? "" : last.substr(dash + 1);
+    return cut == name || (cut.size() >= longest && name.starts_with(cut));
+}
+
 /// The part of collect_daemons() that knows the world around a daemon.
 class DaemonJoiner {
 public:
@@ -172,12 +189,33 @@ private:
         if (!daemon.socket && sockets.size() == 1) {
             daemon.socket = sockets.front();
         }
+        if (!daemon.vm && daemon.socket) {
+            find_guest_by_directory(daemon);
+        }
         // A guest may have a share that its manager did not start the daemon of.
         const bool is_given_socket = std::ranges::any_of(daemon.argv, [](const auto& word) {
             return word == "--fd" || word.starts_with("--fd=");
         });
         if (daemon.manager == Manager::libvirt && !is_given_socket) {
             daemon.manager = Manager::other;
+        }
+    }
+
+    /// A share that was attached to a running guest does not stand in QEMU's arguments, but its
+    /// socket is in the directory that libvirt keeps for the domain.
+    void find_guest_by_directory(DaemonFacts& daemon) const {
+        const RunningGuest* found = nullptr;
+        for (const auto& guest : guests_) {
+            const bool is_of_it = guest.facts.manager == Manager::libvirt &&
+                                  is_in_directory_of(*daemon.socket, guest.facts.name);
+            if (is_of_it && found != nullptr) {
+                return; // two names that begin alike: nobody can tell
+            }
+            found = is_of_it ? &guest : found;
+        }
+        if (found != nullptr) {
+            daemon.vm = found->facts.name;
+            daemon.manager = Manager::libvirt;
         }
     }
 
