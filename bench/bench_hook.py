@@ -5,7 +5,7 @@
     bench/bench_hook.py HOOK WRAPPER VIRTIOFSD [--mappings 1000] [--runs 50]
 
 libvirt calls it for every step of every domain and waits. The median and the worst of the runs are printed; the
-aim is 10 ms for any call that starts no daemon, virtiofsd's answer to --print-capabilities included (its own line
+aim is 10 ms for any call that starts no daemon, virtiofsd's two answers included (the line of one of them
 says how much that is). Runs in a mount namespace of its own, where /etc/vfskit is empty; as root.
 """
 import argparse

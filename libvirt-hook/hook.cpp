@@ -2,6 +2,8 @@
 #include "libvirt-hook/hook.h"
 
 #include "core/base/text.h"
+#include "core/check/check.h"
+#include "core/check/vm_reader.h"
 #include "core/domain/node_lookup.h"
 #include "core/domain/rewrite.h"
 #include "libvirt-hook/share_words.h"
@@ -33,6 +35,20 @@ Outcome refuse(const HookCall& call, const Error& error) {
     return {1, {}, one_line(fmt::format("vfskit: domain '{}': {}", call.object, error.describe()))};
 }
 
+Outcome refuse(const HookCall& call, const std::vector<check::Finding>& findings) {
+    std::string lines;
+    for (const auto& finding : findings) {
+        lines += lines.empty() ? "" : "\n";
+        lines += one_line(fmt::format("vfskit: domain '{}': {}: {}. {} ({})",
+                                      call.object,
+                                      finding.subject,
+                                      finding.sentence,
+                                      finding.remedy,
+                                      finding.code_text()));
+    }
+    return {1, {}, std::move(lines)};
+}
+
 // A socket that vfskit names and serves is called VM/TAG.sock, on every node; any other one is
 // served by somebody else.
 bool is_kept_by_us(const DomainFilesystem& filesystem, const std::string& vm) {
@@ -61,53 +77,91 @@ domain::BinaryRewrite choose_binary(const DomainFilesystem& filesystem,
     return domain::DropBinary{}; // libvirt takes this node's default
 }
 
-// What a share of ours will need here, judged before any memory is copied.
-class TargetChecks {
-public:
-    explicit TargetChecks(const World& world) : world_{world} {}
-
-    Result<void> check(const DomainFilesystem& filesystem,
-                       const NodeShare& share,
-                       const mapping::DirectoryMapping& mapping) {
-        const auto directory = share.source_dir
-                                   ? *share.source_dir
-                                   : std::string{*mapping::find_path(mapping, world_.node)};
-        if (directories_.insert(directory).second) {
-            VFSKIT_TRY(world_.check_directory(directory));
-        }
-        if (!filesystem.is_virtiofs()) {
-            return {};
-        }
-        const auto daemon = daemon_of(filesystem, share);
-        if (daemon && daemons_.insert(*daemon).second) {
-            VFSKIT_TRY(world_.check_daemon(*daemon));
-        }
-        return {};
-    }
-
-private:
-    [[nodiscard]] std::optional<std::string> daemon_of(const DomainFilesystem& filesystem,
-                                                       const NodeShare& share) const {
-        if (share.source_socket) {
-            return world_.config.daemon;
-        }
-        if (const auto* set = std::get_if<domain::SetBinary>(&share.binary)) {
-            return set->path;
-        }
-        return std::holds_alternative<domain::KeepBinary>(share.binary) ? filesystem.binary_path
-                                                                        : std::nullopt;
-    }
-
-    const World& world_;
-    std::set<std::string> directories_;
-    std::set<std::string> daemons_;
+// What migrate and restore come to.
+struct Rewritten {
+    std::string xml; ///< empty: nothing changes
+    std::vector<check::Finding> blockers;
 };
+
+// The VM as the check sees it: of the rewritten domain, the shares that are ours.
+Result<check::Vm>
+read_vm(const std::string& xml, const std::set<std::string>& ours, const Config& config) {
+    VFSKIT_TRY_ASSIGN(const auto domain, domain::parse_domain(xml));
+    auto vm = check::vm_from_domain(domain);
+    std::erase_if(vm.shares, [&](const auto& share) { return !ours.contains(share.tag); });
+    std::erase_if(vm.ninep, [&](const auto& device) { return !ours.contains(device.tag); });
+    for (auto& share : vm.shares) {
+        if (share.binary == config.wrapper) {
+            share.binary = config.daemon; // which the wrapper becomes
+        }
+        if (share.socket) {
+            // Wherever run-dir is, prepare starts its daemon; the check knows that by this name.
+            const auto paths = launch::Layout{}.paths(vm.name, share.tag);
+            share.socket = paths ? paths->socket : *share.socket;
+        }
+    }
+    return vm;
+}
+
+node::TargetRequest
+what_to_look_at(const check::Vm& vm, const store::Snapshot& store, const World& world) {
+    node::TargetRequest request;
+    request.node = world.node;
+    std::set<std::string> dirids;
+    for (const auto& device : vm.ninep) {
+        dirids.insert(device.dirid);
+    }
+    std::set<std::string> programs;
+    for (const auto& share : vm.shares) {
+        dirids.insert(share.dirid);
+        if (share.socket) {
+            programs.insert(world.config.daemon);
+        } else if (share.binary) {
+            programs.insert(*share.binary);
+        } else {
+            request.wants_libvirt_default = true;
+        }
+    }
+    request.virtiofsds = {programs.begin(), programs.end()};
+    for (const auto& dirid : dirids) {
+        const auto* mapping = store.find(dirid);
+        const auto path =
+            mapping == nullptr ? std::nullopt : mapping::find_path(*mapping, world.node);
+        if (path) {
+            request.paths.push_back({dirid, std::string{*path}});
+        }
+    }
+    return request;
+}
+
+// The target's half of the check, on what the domain will be here.
+Result<std::vector<check::Finding>> find_blockers(const HookCall& call,
+                                                  const std::string& xml,
+                                                  const std::set<std::string>& ours,
+                                                  const store::Snapshot& snapshot,
+                                                  const World& world) {
+    VFSKIT_TRY_ASSIGN(const auto vm, read_vm(xml, ours, world.config));
+    check::Migration migration;
+    migration.has_begun = true;
+    migration.rewrites_xml = true; // by this very hook
+    const bool is_restore = call.operation == HookOperation::restore;
+    migration.operation = is_restore ? check::Operation::save : check::Operation::live;
+    const check::Cluster cluster{snapshot.mappings,
+                                 {world.collect(what_to_look_at(vm, snapshot, world))}};
+    auto findings = check::check_target(vm, cluster, world.node, migration);
+    std::erase_if(findings, [is_restore](const check::Finding& finding) {
+        // It should not have been saved; now that it is, refusing would lose it.
+        const bool is_late = is_restore && finding.code == check::Code::memory_state_without_method;
+        return is_late || finding.severity() != check::Severity::blocker;
+    });
+    return findings;
+}
 
 bool has_our_metadata(const domain::Domain& domain) {
     return std::ranges::any_of(domain.filesystems, &DomainFilesystem::dirid_from_metadata);
 }
 
-Result<std::string> rewrite(const HookCall& call, const std::string& xml, const World& world) {
+Result<Rewritten> rewrite(const HookCall& call, const std::string& xml, const World& world) {
     auto snapshot = world.read_store();
     if (!snapshot) {
         // Without the mappings only the metadata tells whose the domain is.
@@ -115,7 +169,7 @@ Result<std::string> rewrite(const HookCall& call, const std::string& xml, const 
         if (has_our_metadata(domain)) {
             return std::move(snapshot).error();
         }
-        return std::string{};
+        return Rewritten{};
     }
     const auto find = [&](std::string_view id) { return snapshot->find(id); };
     const launch::Layout layout{world.config.run_dir};
@@ -125,7 +179,7 @@ Result<std::string> rewrite(const HookCall& call, const std::string& xml, const 
     };
     const auto by_mapping = domain::lookup_by_mapping(
         find, {.node = world.node, .binary = domain::KeepBinary{}, .socket = socket});
-    TargetChecks checks{world};
+    std::set<std::string> ours; // tags
     const auto lookup =
         [&](const DomainFilesystem& filesystem) -> Result<std::optional<NodeShare>> {
         if (filesystem.is_external() && !is_kept_by_us(filesystem, call.object)) {
@@ -139,11 +193,17 @@ Result<std::string> rewrite(const HookCall& call, const std::string& xml, const 
         if (filesystem.is_virtiofs() && share->source_dir) {
             share->binary = choose_binary(filesystem, *mapping, world);
         }
-        VFSKIT_TRY(checks.check(filesystem, *share, *mapping));
+        ours.insert(filesystem.tag);
         return share;
     };
     VFSKIT_TRY_ASSIGN(auto result, domain::rewrite_for_node(xml, lookup));
-    return result.changed() ? std::move(result.xml) : std::string{};
+    Rewritten rewritten;
+    if (!ours.empty()) {
+        VFSKIT_TRY_ASSIGN(rewritten.blockers,
+                          find_blockers(call, result.xml, ours, *snapshot, world));
+    }
+    rewritten.xml = result.changed() ? std::move(result.xml) : std::string{};
+    return rewritten;
 }
 
 Result<void> run_vfsctl(std::vector<std::string> words, const World& world) {
@@ -225,7 +285,11 @@ Outcome run_hook(const HookCall& call, const std::string& xml, const World& worl
             return {};
         }
         auto rewritten = rewrite(call, xml, world);
-        return rewritten ? Outcome{0, std::move(*rewritten), {}} : refuse(call, rewritten.error());
+        if (!rewritten) {
+            return refuse(call, rewritten.error());
+        }
+        return rewritten->blockers.empty() ? Outcome{0, std::move(rewritten->xml), {}}
+                                           : refuse(call, rewritten->blockers);
     }
     case HookOperation::prepare: {
         if (!may_have_shares(xml)) {

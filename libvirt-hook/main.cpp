@@ -4,7 +4,6 @@
 #include "core/base/host.h"
 #include "core/domain/domain_xml.h"
 #include "libvirt-hook/hook.h"
-#include "libvirt-hook/local_checks.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -69,8 +68,7 @@ World this_host(const Config& config) {
         .config = config,
         .node = config.node.empty() ? base::host_node_name() : config.node,
         .read_store = [config] { return read_store(config); },
-        .check_directory = [](const std::string& path) { return check_directory(path); },
-        .check_daemon = check_daemon,
+        .collect = [](const node::TargetRequest& request) { return node::collect_target(request); },
         .is_executable = [](const std::string& path) { return ::access(path.c_str(), X_OK) == 0; },
         .exists =
             [](const std::string& path) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operation: what goes in, what libvirt gets, what is run.
 #include "libvirt-hook/hook.h"
+#include "tests/unit/check/world.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -56,26 +57,43 @@ protected:
         snapshot.mappings.push_back(media);
         world.node = "b";
         world.read_store = [this]() -> Result<store::Snapshot> { return snapshot; };
-        world.check_directory = [this](const std::string& path) -> Result<void> {
-            checked.push_back(path);
-            if (missing.contains(path)) {
-                return Error{ENOENT, "There is no " + path}.with_remedy("Make it");
-            }
-            return {};
-        };
-        world.check_daemon = [this](const std::string& path) -> Result<void> {
-            checked.push_back(path);
-            if (missing.contains(path)) {
-                return Error{ENOTSUP, path + " cannot migrate"};
-            }
-            return {};
-        };
+        world.collect = [this](const node::TargetRequest& request) { return collect(request); };
         world.is_executable = [this](const std::string& path) { return programs.contains(path); };
         world.exists = [this](const std::string& path) { return path == existing; };
         world.run = [this](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
             commands.push_back(spec.shell_line());
             return base::ProcessOutput{vfsctl_status, "", vfsctl_says};
         };
+    }
+
+    // This node, good but for what is missing or old.
+    node::NodeFacts collect(const node::TargetRequest& request) {
+        auto facts = good_node(request.node, "");
+        const auto good_daemon = facts.virtiofsds.front();
+        facts.paths.clear();
+        facts.virtiofsds.clear();
+        facts.libvirt.reset(); // not looked at
+        facts.qemus.clear();
+        for (const auto& [dirid, path] : request.paths) {
+            checked.push_back(path);
+            facts.paths.push_back(good_path(path));
+            facts.paths.back().dirid = dirid;
+            facts.paths.back().exists = !missing.contains(path);
+        }
+        auto daemons = request.virtiofsds;
+        if (request.wants_libvirt_default) {
+            daemons.emplace_back("libvirt's default");
+        }
+        for (const auto& path : daemons) {
+            checked.push_back(path);
+            auto daemon = good_daemon;
+            daemon.path = path;
+            daemon.version = old.contains(path) ? node::Version{1, 10, 0} : *daemon.version;
+            if (!missing.contains(path)) {
+                facts.virtiofsds.push_back(daemon);
+            }
+        }
+        return facts;
     }
 
     Outcome run(const std::string& operation, const std::string& xml) {
@@ -86,6 +104,7 @@ protected:
     store::Snapshot snapshot;
     std::set<std::string> programs{"/usr/bin/vfskit-virtiofsd", "/usr/libexec/virtiofsd"};
     std::set<std::string> missing;
+    std::set<std::string> old; // programs
     std::string existing;
     int vfsctl_status = 0;
     std::string vfsctl_says;
@@ -143,11 +162,12 @@ TEST_F(Hook, MigrateDropsABinaryThatThisNodeLacks) {
     EXPECT_THAT(outcome.out, Not(HasSubstr("path=")));
 }
 
-TEST_F(Hook, MigrateKeepsTheBinaryOfAShareWithoutAMethod) {
+TEST_F(Hook, RestoreKeepsTheBinaryOfAShareWithoutAMethod) {
     snapshot.mappings.front().live_migration_method.reset();
 
-    const auto outcome = run("migrate", domain_with(filesystem("dir='/srv/b'")));
+    const auto outcome = run("restore", domain_with(filesystem("dir='/srv/b'")));
 
+    EXPECT_EQ(outcome.exit_status, 0) << outcome.complaint;
     EXPECT_THAT(outcome.out, IsEmpty());
 }
 
@@ -180,6 +200,38 @@ TEST_F(Hook, MigrateRewritesA9pDirectoryAndAsksNoDaemon) {
     EXPECT_THAT(checked, ElementsAre("/srv/b"));
 }
 
+TEST_F(Hook, MigrateRefusesAMappingThatIsDeclaredNotToBeMigrated) {
+    snapshot.mappings.front().live_migration_method.reset();
+
+    const auto outcome = run("migrate", domain_with(filesystem("dir='/srv/b'")));
+
+    EXPECT_EQ(outcome.exit_status, 1);
+    EXPECT_THAT(outcome.complaint, HasSubstr("(VFS-C014)"));
+}
+
+TEST_F(Hook, MigrateRefusesA9pDirectoryThatIsMissing) {
+    missing.insert("/srv/b");
+    auto xml = domain_with(filesystem("dir='/srv/a &amp; co'", "films", ""));
+    xml.replace(xml.find("virtiofs'"), 8, "path");
+
+    const auto outcome = run("migrate", xml);
+
+    EXPECT_EQ(outcome.exit_status, 1);
+    EXPECT_THAT(outcome.complaint, HasSubstr("9p export 'films': There is no '/srv/b' on 'b'"));
+}
+
+TEST_F(Hook, MigrateTellsEveryBlockerInALineOfItsOwn) {
+    missing.insert("/srv/b");
+    old.insert("/usr/libexec/virtiofsd");
+
+    const auto outcome = run("migrate", domain_with(filesystem("dir='/srv/b'")));
+
+    const std::string& lines = outcome.complaint;
+    EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+    EXPECT_THAT(lines, HasSubstr("There is no '/srv/b' on 'b'"));
+    EXPECT_THAT(lines, HasSubstr("\nvfskit: domain 'web': share 'films': It would be served by"));
+}
+
 TEST_F(Hook, MigrateRefusesInOneLineWhenTheDirectoryIsMissing) {
     missing.insert("/srv/b");
 
@@ -187,11 +239,13 @@ TEST_F(Hook, MigrateRefusesInOneLineWhenTheDirectoryIsMissing) {
 
     EXPECT_EQ(outcome.exit_status, 1);
     EXPECT_THAT(outcome.out, IsEmpty());
-    EXPECT_EQ(outcome.complaint, "vfskit: domain 'web': There is no /srv/b. Make it");
+    EXPECT_EQ(outcome.complaint,
+              "vfskit: domain 'web': share 'films': There is no '/srv/b' on 'b'. Create or mount "
+              "the directory on the target (VFS-C020)");
 }
 
 TEST_F(Hook, MigrateRefusesADaemonThatCouldNotMigrateBack) {
-    missing.insert("/usr/bin/vfskit-virtiofsd");
+    old.insert("/usr/libexec/virtiofsd"); // which the wrapper becomes
 
     const auto outcome = run("migrate", domain_with(filesystem("dir='/srv/b'")));
 

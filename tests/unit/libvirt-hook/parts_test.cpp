@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Settings, this host's directories and daemons, the wrapper of virtiofsd.
+// Settings, the wrapper of virtiofsd.
 #include "libvirt-hook/config.h"
-#include "libvirt-hook/local_checks.h"
 #include "libvirt-hook/wrapper.h"
 #include "tests/support/temp_dir.h"
 
@@ -38,50 +37,6 @@ TEST(HookConfig, RefusesAMisspeltKey) {
 
 TEST(HookConfig, MayBeMissing) {
     EXPECT_EQ(*libvirt_hook::read_config("/nonexistent/libvirt.conf"), libvirt_hook::Config{});
-}
-
-TEST(MissingMount, IsTheInnermostThatFstabMountsAndNobodyMounted) {
-    constexpr const char* fstab = "# comment\n"
-                                  "/dev/sda1 / ext4 defaults 0 1\n"
-                                  "nas:/media /srv/my\\040media nfs defaults 0 0\n"
-                                  "nas:/late /srv/late nfs noauto 0 0\n"
-                                  "UUID=1 none swap sw 0 0\n";
-    constexpr const char* nothing = "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
-    constexpr const char* mounted = "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
-                                    "2 1 0:9 / /srv/my\\040media rw - nfs nas:/media rw\n";
-
-    EXPECT_EQ(libvirt_hook::missing_mount("/srv/my media/x", fstab, nothing), "/srv/my media");
-    EXPECT_EQ(libvirt_hook::missing_mount("/srv/my media/x", fstab, mounted), "");
-    EXPECT_EQ(libvirt_hook::missing_mount("/srv/my mediaplayer", fstab, nothing), "");
-    EXPECT_EQ(libvirt_hook::missing_mount("/srv/late", fstab, nothing), "");
-}
-
-TEST(CheckDirectory, TellsWhatIsWrong) {
-    const TempDir dir;
-    dir.write("file", "");
-
-    EXPECT_TRUE(libvirt_hook::check_directory(dir.root()));
-    EXPECT_EQ(libvirt_hook::check_directory(dir.path("none")).error().code(), ENOENT);
-    EXPECT_EQ(libvirt_hook::check_directory(dir.path("file")).error().code(), ENOTDIR);
-}
-
-class CheckDaemon : public testing::Test {
-protected:
-    std::string program(const std::string& says) {
-        dir_.write("daemon", "#!/bin/sh\necho '" + says + "'\n");
-        ::chmod(dir_.path("daemon").c_str(), 0755);
-        return dir_.path("daemon");
-    }
-    TempDir dir_;
-};
-
-TEST_F(CheckDaemon, TakesOneThatMigrates) {
-    EXPECT_TRUE(libvirt_hook::check_daemon(program(R"({"features": ["migrate-precopy"]})")));
-}
-
-TEST_F(CheckDaemon, RefusesOneThatDoesNot) {
-    EXPECT_EQ(libvirt_hook::check_daemon(program(R"({"features": []})")).error().code(), ENOTSUP);
-    EXPECT_EQ(libvirt_hook::check_daemon(dir_.path("none")).error().code(), ENOENT);
 }
 
 class Wrapper : public testing::Test {
