@@ -61,8 +61,8 @@ Result<std::vector<PlacedVm>> find_domains(const VmChoice& choice, Services& ser
     }
     std::vector<PlacedVm> vms;
     for (const auto& state : states) {
-        VFSKIT_TRY_ASSIGN(auto vm, ask_domain(*libvirt, state));
-        vms.push_back({std::move(vm), node_of(choice, services), {}});
+        VFSKIT_TRY_ASSIGN(auto vm, place_domain(*libvirt, state, node_of(choice, services)));
+        vms.push_back(std::move(vm));
     }
     return vms;
 }
@@ -113,6 +113,12 @@ Result<store::VmConfig> read_config_file(const std::string& path, Services& serv
 }
 
 } // namespace
+
+Result<PlacedVm>
+place_domain(LibvirtConnection& libvirt, const DomainState& state, std::string node) {
+    VFSKIT_TRY_ASSIGN(auto vm, ask_domain(libvirt, state));
+    return PlacedVm{std::move(vm), std::move(node), {}};
+}
 
 std::optional<std::string> pve_root_of(const Services& services) {
     constexpr std::string_view scheme = "pve:";

@@ -40,6 +40,10 @@ struct PlacedVm {
 /// mounted 9p exports) is asked for; where it does not answer it is left open.
 Result<std::vector<PlacedVm>> find_vms(const VmChoice& choice, Services& services);
 
+/// A libvirt domain, with what libvirt tells only of a running one.
+Result<PlacedVm>
+place_domain(LibvirtConnection& libvirt, const DomainState& state, std::string node);
+
 /// The directory of a "pve:" store; nothing for another store.
 std::optional<std::string> pve_root_of(const Services& services);
 

@@ -2,6 +2,7 @@
 #include "vfsctl/cmd/migrate.h"
 
 #include "core/domain/domain_xml.h"
+#include "vfsctl/cmd/migrate_check.h"
 #include "vfsctl/cmd/migrate_events.h"
 #include "vfsctl/libvirt/connect.h"
 #include "vfsctl/services.h"
@@ -16,9 +17,6 @@ namespace vfskit::vfsctl {
 
 namespace {
 
-// qemuMigrationSrcIsAllowed() lets virtiofs go since then.
-constexpr domain::LibvirtVersion migrates_virtiofs{10, 5, 0};
-
 void bind(MigrateOptions& options, OptionSet& set) {
     set.text({.name = "DOMAIN", .help = "Name or UUID of a running domain", .is_required = true},
              options.domain)
@@ -28,10 +26,15 @@ void bind(MigrateOptions& options, OptionSet& set) {
                .is_required = true},
               options.destination);
     bind_connect_option(options.connect, set);
-    set.text({.name = "--desturi",
-              .value = "URI",
-              .help = "The destination's libvirt. Default: qemu+ssh://NODE/system"},
-             options.destination_uri)
+    set.text({.name = "--from",
+              .value = "NODE",
+              .help = "The node that it is on, when --connect names another. Default: this node",
+              .completes = Completes::node},
+             options.from)
+        .text({.name = "--desturi",
+               .value = "URI",
+               .help = "The destination's libvirt. Default: qemu+ssh://NODE/system"},
+              options.destination_uri)
         .text({.name = "--migrate-uri",
                .value = "URI",
                .help = "Where the guest's memory goes, tcp://10.0.0.2. Default: libvirt's choice"},
@@ -48,8 +51,15 @@ void bind(MigrateOptions& options, OptionSet& set) {
               options.transient)
         .flag({.name = "--undefine-source", .help = "Remove the definition here afterwards"},
               options.undefine_source)
-        .flag({.name = "--dry-run", .help = "Check and show what would be sent; move nothing"},
+        .flag({.name = "--force",
+               .help = "Migrate in spite of what the check found, for example facts that are "
+                       "missing. What loses the guest or mixes two directories is refused all the "
+                       "same, and so is what the libvirts, QEMU or the destination's hook refuse"},
+              options.force)
+        .flag({.name = "--dry-run",
+               .help = "Check and show what would be sent; move nothing. Ends like 'vfsctl check'"},
               options.dry_run);
+    bind_facts_choice(options.facts, set);
 }
 
 /// Everything that is known before a byte is moved.
@@ -59,47 +69,20 @@ struct Plan {
     std::vector<domain::Rewrite> rewrites;
 };
 
-/// What libvirt and QEMU would refuse, or would lose the guest over, and that both libvirts can
-/// tell.
-Result<void> check_hypervisors(LibvirtConnection& source,
-                               LibvirtConnection& destination,
-                               const DomainState& state,
-                               MigrationEvents& events) {
-    VFSKIT_TRY_ASSIGN(const auto here, source.versions());
-    VFSKIT_TRY_ASSIGN(const auto there, destination.versions());
-    if (libvirt_version_of(here) < migrates_virtiofs) {
-        return Error{ENOTSUP,
-                     fmt::format("libvirt {} here cannot migrate virtiofs",
-                                 domain::to_string(libvirt_version_of(here)))}
-            .with_remedy("Upgrade it to 10.5 or later");
-    }
-    if (libvirt_version_of(there) < migrates_virtiofs) {
-        events.warn(fmt::format("libvirt {} there takes the guest, but will not let it go again. "
-                                "Upgrade it to 10.5 or later",
-                                domain::to_string(libvirt_version_of(there))));
-    }
-    VFSKIT_TRY_ASSIGN(const auto dead, source.dead_daemons(state.name));
-    if (!dead.empty()) {
-        return Error{EBUSY,
-                     fmt::format("The daemon of {} has ended, and QEMU would lose the guest",
-                                 fmt::join(dead, ", "))}
-            .with_remedy("Stop the guest and start it again");
-    }
-    VFSKIT_TRY_ASSIGN(const auto blockers, source.migration_blockers(state.name));
-    if (!blockers.empty()) {
-        return Error{EBUSY, fmt::format("QEMU refuses: {}", fmt::join(blockers, "; "))};
-    }
-    return {};
-}
-
-Result<Plan>
-make_plan(const MigrateOptions& options, Services& services, LibvirtConnection& source) {
-    Plan plan;
-    VFSKIT_TRY_ASSIGN(plan.state, source.find_domain(options.domain));
-    if (!plan.state.is_running) {
-        return Error{EINVAL, fmt::format("'{}' does not run", plan.state.name)}.with_remedy(
+Result<DomainState> find_running(const std::string& domain, LibvirtConnection& source) {
+    VFSKIT_TRY_ASSIGN(auto state, source.find_domain(domain));
+    if (!state.is_running) {
+        return Error{EINVAL, fmt::format("'{}' does not run", state.name)}.with_remedy(
             "Define it there: virsh dumpxml --inactive, vfsctl xml patch, virsh define");
     }
+    return state;
+}
+
+Result<Plan> make_plan(const MigrateOptions& options,
+                       Services& services,
+                       LibvirtConnection& source,
+                       const DomainState& state) {
+    Plan plan{.state = state, .request = {}, .rewrites = {}};
     VFSKIT_TRY_ASSIGN(const auto store, services.open_store());
     VFSKIT_TRY_ASSIGN(const auto snapshot, store->snapshot());
     VFSKIT_TRY_ASSIGN(const auto stored,
@@ -166,14 +149,17 @@ Verb migrate_verb() {
         {.path = "migrate",
          .summary = "Live-migrate a libvirt domain, each share to its path there",
          .description =
-             "Checks first what both libvirts and QEMU tell, then migrates with the running "
-             "and the stored definition rewritten for the destination, and looks afterwards "
-             "that the guest runs there, that its daemons live, and that what is stored has the "
-             "paths of that node. Ctrl-C cancels the migration, and the guest goes on here. The "
-             "mappings are read on this node.",
+             "Runs the check of 'vfsctl check' first, with the facts of both nodes, and asks both "
+             "libvirts and QEMU; a blocker stops it. Then it migrates with the running and "
+             "the stored definition rewritten for the destination, and looks afterwards that the "
+             "guest runs there, that its daemons live, and that what is stored has the paths of "
+             "that node. Ctrl-C cancels the migration, and the guest goes on here. The mappings "
+             "are read on this node. Exit status 4 when it is refused; with --dry-run 7 with a "
+             "blocker, 6 with a warning.",
          .examples = R"(
 vfsctl migrate web n2
 vfsctl migrate web n2 --dry-run
+vfsctl migrate web n2 --facts n2.json --no-ssh
 vfsctl migrate web n2 --desturi qemu+tls://n2.example/system --bandwidth 500
 vfsctl migrate web n2 --json)"},
         bind,
@@ -185,12 +171,18 @@ Result<ExitCode> run_migrate(const MigrateOptions& options, Services& services) 
     VFSKIT_TRY_ASSIGN(const auto destination,
                       services.environment.connect_libvirt(options.destination_uri.value_or(
                           fmt::format("qemu+ssh://{}/system", options.destination))));
-    VFSKIT_TRY_ASSIGN(const auto plan, make_plan(options, services, *source));
-    MigrationEvents events{services, plan.state.name, options.destination};
-    VFSKIT_TRY(check_hypervisors(*source, *destination, plan.state, events));
+    VFSKIT_TRY_ASSIGN(const auto state, find_running(options.domain, *source));
+    MigrationEvents events{services, state.name, options.destination};
+    VFSKIT_TRY_ASSIGN(const auto checked, check_shares(options, services, *source, state, events));
+    VFSKIT_TRY(check_hypervisors(*source, *destination, state, events));
+    const auto may_go = judge(checked, options.force);
+    if (!may_go) {
+        return options.dry_run ? Result{ExitCode::blocker} : Result<ExitCode>{may_go.error()};
+    }
+    VFSKIT_TRY_ASSIGN(const auto plan, make_plan(options, services, *source, state));
     events.planned(plan.rewrites, plan.request.persistent_xml.has_value());
     if (options.dry_run) {
-        return ExitCode::ok;
+        return exit_code_of(worst_of(checked));
     }
     const auto& cancel = services.environment.catch_interrupt();
     VFSKIT_TRY_ASSIGN(const auto done,

@@ -11,6 +11,13 @@ namespace vfskit::vfsctl {
 
 using nlohmann::ordered_json;
 
+namespace {
+
+// libvirt's own part takes tenths of a second; what takes longer is a hook, or a daemon's start.
+constexpr std::chrono::seconds patience{3};
+
+} // namespace
+
 MigrationEvents::MigrationEvents(Services& services, std::string domain, std::string node)
     : services_{services}, domain_{std::move(domain)}, node_{std::move(node)} {
     const auto& environment = services.environment;
@@ -39,6 +46,19 @@ void MigrationEvents::warn(std::string_view sentence) {
     }
     auto event = make_event("warning");
     event["message"] = to_utf8(sentence);
+    print(event);
+}
+
+void MigrationEvents::checked(const CheckedVm& vm, const std::vector<FactsOrigin>& origins) {
+    auto& output = services_.output;
+    if (!output.is_json()) {
+        output.say(render(origins));
+        output.print(render(vm, output));
+        return;
+    }
+    auto event = make_event("checked");
+    event["facts"] = to_json(origins);
+    event["vm"] = to_json(vm);
     print(event);
 }
 
@@ -74,11 +94,25 @@ void MigrationEvents::planned(const std::vector<domain::Rewrite>& rewrites, bool
     print(event);
 }
 
+void MigrationEvents::wait(std::chrono::milliseconds elapsed) {
+    bar_->show(0, fmt::format("{} makes itself ready, {}", node_, short_duration(elapsed)));
+    if (elapsed >= patience && !has_told_wait_) {
+        has_told_wait_ = true;
+        warn(fmt::format("Waiting for {}: its hooks in /etc/libvirt/hooks, which libvirt gives all "
+                         "the time they take, or its daemons. The guest goes on here meanwhile",
+                         node_));
+    }
+}
+
 void MigrationEvents::progress(const JobProgress& progress) {
+    if (progress.total == 0) {
+        wait(progress.elapsed);
+        return;
+    }
     if (!services_.output.is_json()) {
         const auto total = static_cast<double>(progress.total);
         const auto left = static_cast<double>(progress.remaining);
-        bar_->show(progress.total == 0 ? 0.0 : 1.0 - left / total,
+        bar_->show(1.0 - left / total,
                    fmt::format("{} left, {}/s, pass {}{}",
                                short_bytes(left),
                                short_bytes(static_cast<double>(progress.bytes_per_second)),

@@ -71,7 +71,7 @@ struct JobProgress {
     std::optional<std::chrono::milliseconds> downtime; ///< expected; of a completed job, measured
 };
 
-/// Called about five times a second while a job runs, from a thread of the connection's.
+/// Called five times a second by another thread; with `elapsed` alone before the copying begins.
 using ProgressCallback = std::function<void(const JobProgress&)>;
 
 enum class DomainEventKind {

@@ -43,6 +43,7 @@ struct FakeHost {
     int times_watched = 0;
     std::optional<MigrationRequest> migration;
     std::optional<Error> migration_error;
+    std::vector<std::chrono::milliseconds> waits; // progress before the destination is ready
 };
 
 class FakeLibvirt final : public LibvirtConnection {
@@ -105,6 +106,11 @@ public:
                                 const std::atomic<bool>& cancel) override {
         VFSKIT_TRY_ASSIGN(auto* found, find(domain));
         host_.migration = request;
+        for (const auto elapsed : host_.waits) {
+            JobProgress waiting;
+            waiting.elapsed = elapsed;
+            progress(waiting);
+        }
         progress({.elapsed = std::chrono::milliseconds{200},
                   .total = 100,
                   .processed = 40,

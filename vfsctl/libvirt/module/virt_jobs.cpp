@@ -64,10 +64,19 @@ private:
         }
         int type = 0;
         VirParams params;
-        if (::virDomainGetJobStats(domain_, &type, params.receive(), params.receive_count(), 0) ==
-                0 &&
-            type != VIR_DOMAIN_JOB_NONE && callback_) {
+        if (::virDomainGetJobStats(domain_, &type, params.receive(), params.receive_count(), 0) !=
+                0 ||
+            !callback_) {
+            return;
+        }
+        if (type != VIR_DOMAIN_JOB_NONE) {
+            has_begun_ = true;
             callback_(progress_of(params));
+        } else if (!has_begun_) {
+            JobProgress waiting;
+            waiting.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+                std::chrono::steady_clock::now() - since_);
+            callback_(waiting);
         }
     }
 
@@ -77,6 +86,8 @@ private:
     std::mutex mutex_; // protects ends_; not held while libvirt is asked
     std::condition_variable wake_;
     bool ends_ = false;
+    bool has_begun_ = false; // only the thread's
+    const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
     std::thread thread_; // last: it uses the others
 };
 
