@@ -4,7 +4,6 @@
 """A guest moves between two real libvirt hosts that have the share at different paths and virtiofsd in different
 places, by virsh and with our hook: managed by libvirt and by vfskit, while it holds a file open and writes."""
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -12,90 +11,26 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'support'))
-import vm  # noqa: E402
-from libvirt_hosts import Hosts, domain_xml, shares_metadata  # noqa: E402
-
-VIRTIOFSD = os.environ['VFSKIT_VIRTIOFSD']
-VFSCTL = os.environ['VFSKIT_VFSCTL']
-HOOK = os.environ['VFSKIT_HOOK']
-WRAPPER = os.environ['VFSKIT_WRAPPER']
-KEEPER = os.environ['VFSKIT_KEEPER']
-
-STORE = '''version: 1
-mappings:
-  media:
-    live-migration-method: find-paths
-    path-relation: same-directory
-    nodes: {host-a: /srv/media, host-b: /srv/at & b}
-'''
-PATHS = {'host-a': '/srv/media', 'host-b': '/srv/at & b'}
-MANAGED = '''<filesystem type='mount' accessmode='passthrough'>
-  <driver type='virtiofs' queue='1024'/><binary path='{binary}'/>
-  <source dir='/srv/media'/><target dir='films'/></filesystem>'''
-KEPT = '''<filesystem type='mount'>
-  <driver type='virtiofs' queue='1024'/>
-  <source socket='/run/vfskit/web/films.sock'/><target dir='films'/></filesystem>'''
+from libvirt_case import KEPT, MANAGED, VIRTIOFSD, WRAPPER, LibvirtCase  # noqa: E402
+from libvirt_hosts import domain_xml, shares_metadata  # noqa: E402
 
 
-class Hook(unittest.TestCase):
+class Hook(LibvirtCase):
     @classmethod
-    def setUpClass(cls):
-        cls.hosts = Hosts()
-        cls.addClassCleanup(cls.hosts.close)
-        cls.share = cls.hosts.directory / 'share'
-        cls.share.mkdir()
-        for host in cls.hosts.both():
-            daemon = f'/run/daemon-of-{host.name}'
-            host.write(daemon, '')
-            shutil.copy(VIRTIOFSD, host.path(daemon))
-            host.path(daemon).chmod(0o755)
-            host.install_vfskit(HOOK, VFSCTL, daemon, WRAPPER)
-            host.write('/etc/vfskit/mappings.yaml', STORE)
-            host.path(PATHS[host.name]).mkdir()
-            host.run('mount', '--bind', cls.share, PATHS[host.name])
-        cls.image = vm.make_initramfs(cls.hosts.directory, {'/bin/keeper': KEEPER})
-        cls.image.chmod(0o644)
-        cls.hosts.start()
-        cls.a, cls.b = cls.hosts.both()
-
-    def setUp(self):
-        self.at = None
-        (self.share / 'kept').unlink(missing_ok=True)
-
-    def tearDown(self):
-        for host in self.hosts.both():
-            host.virsh('destroy', 'web', check=False)
-            host.virsh('undefine', 'web', '--managed-save', check=False)
-
-    def start(self, filesystem, **options):
-        self.a.define(domain_xml('web', self.image, filesystem, shares_metadata(films=('media', options))))
-        self.a.virsh('start', 'web')
-        self.a.shell.connect(waits_for_boot=True)
-        self.a.shell.run('mount -t virtiofs films /mnt')
-        self.a.shell.run('keeper /mnt/kept /tmp/stop >/tmp/keeper.log 2>&1 & echo $! >/tmp/keeper.pid')
-        self.alive(self.a)
-
-    def alive(self, host):
-        host.shell.run('sleep 0.5; kill -0 $(cat /tmp/keeper.pid) || { cat /tmp/keeper.log; exit 1; }')
-
-    def nothing_was_lost(self, host):
-        host.shell.run('touch /tmp/stop; while kill -0 $(cat /tmp/keeper.pid) 2>/dev/null; do sleep 0.1; done; sync')
-        word, count = host.shell.run('cat /tmp/keeper.log').split()[:2]
-        self.assertEqual(word, 'kept')
-        self.assertEqual((self.share / 'kept').read_text(),
-                         ''.join(f'{number:015}\n' for number in range(int(count))))
+    def daemon_of(cls, host):
+        daemon = f'/run/daemon-of-{host.name}'
+        host.write(daemon, '')
+        shutil.copy(VIRTIOFSD, host.path(daemon))
+        host.path(daemon).chmod(0o755)
+        return daemon
 
     def source(self, host):
         return re.search(r"<source (dir|socket)='[^']*'/>",
                          host.virsh('dumpxml', 'web').stdout).group(0)
 
-    def daemons(self, host):
-        done = host.run(VFSCTL, 'daemon', 'list', '--json')
-        return [(each['vm'], each['tag'], each['state']) for each in json.loads(done.stdout)['daemons']]
-
     def test_libvirt_managed_there_and_back(self):
         # The source's binary is not there at the destination, and the path is another one.
-        self.start(MANAGED.format(binary='/run/daemon-of-host-a'))
+        self.start(MANAGED(binary='/run/daemon-of-host-a'))
         self.a.migrate('web', self.b)
         self.assertEqual(self.source(self.b), "<source dir='/srv/at &amp; b'/>")
         self.assertIn(f"<binary path='{WRAPPER}'", self.b.virsh('dumpxml', 'web').stdout)
@@ -127,32 +62,29 @@ class Hook(unittest.TestCase):
 
     def test_a_missing_directory_stops_the_migration_before_it_begins(self):
         self.start(KEPT)
-        self.b.write('/etc/vfskit/mappings.yaml', STORE.replace('/srv/at & b', '/srv/missing'))
-        self.addCleanup(self.b.write, '/etc/vfskit/mappings.yaml', STORE)
+        self.write_store(self.b, there='/srv/missing')
         refused = self.a.migrate('web', self.b, check=False)
         self.assertNotEqual(refused.returncode, 0)
-        self.assertIn("vfskit: domain 'web': Cannot share the directory '/srv/missing'", refused.stderr)
-        self.assertIn('Make or mount it on this node', refused.stderr)
+        self.assertIn("vfskit: domain 'web': share 'films': There is no '/srv/missing' on 'host-b'", refused.stderr)
+        self.assertIn('Create or mount the directory on the target (VFS-C020)', refused.stderr)
         self.assertEqual(self.a.state('web'), 'running')
         self.assertEqual(self.daemons(self.b), [])
         self.nothing_was_lost(self.a)
 
     def test_a_mapping_without_a_path_there_stops_it_too(self):
-        self.start(MANAGED.format(binary=WRAPPER))
-        self.b.write('/etc/vfskit/mappings.yaml', STORE.replace(', host-b: /srv/at & b', ''))
-        self.addCleanup(self.b.write, '/etc/vfskit/mappings.yaml', STORE)
+        self.start(MANAGED(binary=WRAPPER))
+        self.write_store(self.b, there=False)
         refused = self.a.migrate('web', self.b, check=False)
         self.assertIn("has no path on node 'host-b'", refused.stderr)
         self.assertIn('vfsctl mapping set media', refused.stderr)
         self.nothing_was_lost(self.a)
 
     def test_a_saved_guest_comes_back_where_the_mapping_is_now(self):
-        self.start(MANAGED.format(binary=WRAPPER))
+        self.start(MANAGED(binary=WRAPPER))
         self.a.virsh('managedsave', 'web')
         self.a.path('/srv/moved').mkdir()
         self.a.run('mount', '--bind', self.share, '/srv/moved')
-        self.a.write('/etc/vfskit/mappings.yaml', STORE.replace('/srv/media', '/srv/moved'))
-        self.addCleanup(self.a.write, '/etc/vfskit/mappings.yaml', STORE)
+        self.write_store(self.a, here='/srv/moved')
         self.a.virsh('start', 'web')
         self.a.shell.connect()
         self.assertEqual(self.source(self.a), "<source dir='/srv/moved'/>")

@@ -16,6 +16,7 @@ with it, and neither this machine's libvirt nor its files are touched. What a ho
 /etc/vfskit and /var/lib/libvirt is its own; the rest of the file system is shared, as on a cluster with a network
 filesystem. Needs root.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -28,8 +29,10 @@ import lifetime
 import vm
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-PRIVATE = ('/run', '/srv', '/etc/libvirt', '/var/lib/libvirt', '/var/log/libvirt', '/var/cache/libvirt')
+PRIVATE = ('/run', '/srv', '/etc/qemu', '/etc/libvirt', '/var/lib/libvirt', '/var/log/libvirt', '/var/cache/libvirt')
 TOOLS = ('unshare', 'nsenter', 'libvirtd', 'virtlogd', 'virsh', 'qemu-system-x86_64', 'ip')
+OF_LIBVIRT = ('usr/sbin/libvirtd', 'usr/bin/virsh', 'usr/lib/libvirt', 'usr/share/libvirt',
+              'usr/lib/x86_64-linux-gnu/libvirt')
 START_TIMEOUT = 90
 SHELL = '/run/guest/shell.sock'
 # The first process of a host. It must wait for orphans: libvirt thinks that a dead QEMU lives as long as nobody did.
@@ -157,6 +160,8 @@ class Host:
         shutil.copy(hook, self.path('/etc/libvirt/hooks/qemu.d/vfskit'))
         self.write('/etc/vfskit/libvirt.conf',
                    f'daemon = {virtiofsd}\nvfsctl = {vfsctl}\nwrapper = {wrapper}\n')
+        self.write('/etc/qemu/vhost-user/50-vfskit-virtiofsd.json',
+                   json.dumps({'description': 'vfskit', 'type': 'fs', 'binary': str(virtiofsd)}))
 
     def start_libvirt(self):
         self.write('/etc/libvirt/libvirtd.conf',
@@ -177,8 +182,37 @@ class Host:
             time.sleep(0.2)
 
     def restart_libvirtd(self):
+        self._stop_libvirtd()
+        self._start_libvirtd()
+
+    def _stop_libvirtd(self):
         self.run('sh', '-c', 'kill $(cat /run/libvirtd.pid); '
                              'while kill -0 $(cat /run/libvirtd.pid 2>/dev/null) 2>/dev/null; do sleep 0.1; done')
+
+    def use_libvirt_of(self, root: pathlib.Path):
+        """From now on this host runs the libvirt that is unpacked below `root`, with libraries of its own only
+        where this machine has none of the name."""
+        self._stop_libvirtd()
+        libraries = self.path('/run/other-libraries')
+        libraries.mkdir()
+        for directory in (root / 'usr/lib/x86_64-linux-gnu', root / 'lib/x86_64-linux-gnu'):
+            for library in directory.glob('lib*.so.*'):
+                own = pathlib.Path('/') / library.relative_to(root)
+                if library.name.startswith('libvirt') or not own.exists():
+                    (libraries / library.name).symlink_to(library)
+        self.write('/run/ld.so.conf', '/run/other-libraries\ninclude /etc/ld.so.conf\n')
+        self.run('ldconfig', '-X', '-f', '/run/ld.so.conf', '-C', '/run/ld.so.cache')
+        self.run('mount', '--bind', '/run/ld.so.cache', '/etc/ld.so.cache')
+        for part in OF_LIBVIRT:
+            self.run('mount', '--bind', root / part, f'/{part}')
+        self._start_libvirtd()
+
+    def use_own_libvirt(self):
+        """Takes use_libvirt_of() back."""
+        self._stop_libvirtd()
+        for part in (*OF_LIBVIRT, 'etc/ld.so.cache'):
+            self.run('umount', '-l', f'/{part}')
+        shutil.rmtree(self.path('/run/other-libraries'))
         self._start_libvirtd()
 
     def virsh(self, *words, check=True, timeout=300) -> subprocess.CompletedProcess:
@@ -193,8 +227,8 @@ class Host:
 
     def migrate(self, name, target, *words, check=True) -> subprocess.CompletedProcess:
         """To the other host, by hand as an administrator does."""
-        done = self.virsh('migrate', '--live', name, target.uri, '--migrateuri', f'tcp://{target.address}', *words,
-                          check=check)
+        memory = () if '--tunnelled' in words else ('--migrateuri', f'tcp://{target.address}')
+        done = self.virsh('migrate', '--live', name, target.uri, *memory, *words, check=check)
         if done.returncode == 0:
             target.shell.connect()
         return done
@@ -252,7 +286,7 @@ class Hosts:
         self.close()
 
 
-def domain_xml(name, image, filesystems, metadata='') -> str:
+def domain_xml(name, image, filesystems, metadata='', kernel=None) -> str:
     """A small guest with the test's command loop, and whatever <filesystem> elements it is given."""
     return f'''<domain type='qemu'>
   <name>{name}</name>
@@ -262,7 +296,7 @@ def domain_xml(name, image, filesystems, metadata='') -> str:
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{vm.kernel()}</kernel>
+    <kernel>{kernel or vm.kernel()}</kernel>
     <initrd>{image}</initrd>
     <cmdline>console=ttyS0 quiet panic=-1</cmdline>
   </os>

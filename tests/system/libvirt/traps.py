@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Needs: root, libvirtd and virtlogd with the qemu driver (10.5 or later), virsh, qemu-system-x86_64, ip; network for
+# Debian 12's libvirt 9.0 and for a kernel with 9p.
+"""What makes a migration of shares fail or stick between real libvirt hosts: each is refused or told beforehand, and
+the guest, which holds a file open and writes, goes on. Also saving to a file and snapshots with memory."""
+import lzma
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'support'))
+import vm  # noqa: E402
+from libvirt_case import KEPT, MANAGED, PORTS, ROOT, WRAPPER, LibvirtCase  # noqa: E402
+
+NINEP = '''<filesystem type='mount'><driver type='path'/><source dir='/srv/media'/><target dir='media'/></filesystem>'''
+NINEP_MODULES = ('netfs', '9pnet', '9pnet_virtio', '9p')
+
+
+def unpack(name: str, suite: list[str], packages: list[str]) -> pathlib.Path:
+    """Packages of another suite, in the tests' cache."""
+    root = vm.CACHE / name
+    subprocess.run([ROOT / 'tools/suite-packages', *suite, root, *packages], check=True)
+    return root
+
+
+class Traps(LibvirtCase):
+    @classmethod
+    def guest_files(cls):
+        """The modules for 9p, which Debian's cloud kernel does not have."""
+        cls.kernel_root = unpack('kernel-generic-trixie', ['--alone', 'trixie'], ['@linux-image-amd64'])
+        files = super().guest_files()
+        place = cls.hosts.directory / 'modules'
+        place.mkdir()
+        for name in NINEP_MODULES:
+            packed = next(cls.kernel_root.rglob(f'{name}.ko.xz'))
+            (place / name).write_bytes(lzma.decompress(packed.read_bytes()))
+            files[f'/modules/{name}'] = str(place / name)
+        return files
+
+    def test_another_hook_that_sleeps_is_told_while_the_guest_goes_on(self):
+        self.start(MANAGED(binary=WRAPPER))
+        slow = '/etc/libvirt/hooks/qemu.d/50-slow'
+        self.b.write(slow, '#!/bin/sh\ncat >/dev/null\n[ "$2" != migrate ] || sleep 6\n', 0o755)
+        self.addCleanup(self.b.path(slow).unlink)
+        events = self.migrate('--json')
+        told = [event['message'] for event in events if event['event'] == 'warning']
+        self.assertEqual(len(told), 1)
+        self.assertIn('Waiting for host-b: its hooks', told[0])
+        self.assertEqual(events[-1]['event'], 'done')
+        self.b.shell.connect()
+        self.nothing_was_lost(self.b)
+
+    def test_a_guest_that_outlived_libvirt_is_refused_until_its_share_is_attached_again(self):
+        self.boot(PORTS)
+        attach = ('attach', 'web', 'media', '--binary', WRAPPER)
+        self.vfsctl(self.a, *attach)
+        self.keep('media')
+        self.a.restart_libvirtd()
+        refused = self.migrate(status=4)
+        self.assertIn('VFS-C064', refused.stderr)
+        by_hand = self.a.migrate('web', self.b, check=False)
+        self.assertIn('migration with this virtiofs device is not supported', by_hand.stderr)
+        self.alive(self.a)
+        self.nothing_was_lost(self.a)
+        self.a.shell.run('umount /mnt; rm /tmp/stop')
+        self.vfsctl(self.a, 'detach', 'web', 'media')
+        (self.share / 'kept').unlink()
+        self.vfsctl(self.a, *attach)
+        self.keep('media')
+        # The guest is older than libvirt still; that its share is not, only libvirt knows.
+        self.migrate('--force')
+        self.b.shell.connect()
+        self.nothing_was_lost(self.b)
+
+    def test_a_mounted_9p_export_stops_it_and_an_unmounted_one_moves_along(self):
+        self.start(MANAGED(binary=WRAPPER), NINEP, kernel=next((self.kernel_root / 'boot').glob('vmlinuz-*')))
+        self.a.shell.run(''.join(f'insmod /modules/{name}; ' for name in NINEP_MODULES))
+        self.a.shell.run('mkdir /old; mount -t 9p -o trans=virtio,version=9p2000.L media /old; ls /old/kept')
+        refused = self.migrate(status=4)
+        self.assertIn('VFS-C075', refused.stdout)
+        self.assertIn("mount_tag 'media'", refused.stderr)
+        for by_hand in (self.a.migrate('web', self.b, check=False),
+                        self.a.virsh('save', 'web', '/run/saved', check=False)):
+            self.assertIn('is mounted in the guest', by_hand.stderr)
+        self.alive(self.a)
+        self.a.shell.run('umount /old')
+        self.a.migrate('web', self.b)
+        self.assertEqual(self.sources(self.b), [self.there, self.there])
+        self.b.shell.run('mount -t 9p -o trans=virtio,version=9p2000.L media /old; ls /old/kept; umount /old')
+        self.nothing_was_lost(self.b)
+
+    def test_every_road_but_post_copy(self):
+        self.start(KEPT)
+        refused = self.a.migrate('web', self.b, '--postcopy', check=False)
+        self.assertIn('Postcopy is not supported', refused.stderr)
+        self.alive(self.a)
+        self.a.migrate('web', self.b, '--p2p')
+        self.alive(self.b)
+        self.b.migrate('web', self.a, '--parallel', '--parallel-connections', '2')
+        self.alive(self.a)
+        self.a.migrate('web', self.b, '--p2p', '--tunnelled')
+        self.nothing_was_lost(self.b)
+
+    def test_a_directory_without_an_open_file_sends_the_guest_back(self):
+        self.b.path('/srv/copy').mkdir()
+        self.write_store(self.a, self.b, there='/srv/copy', relation='replicas')
+        self.start(KEPT)
+        refused = self.a.migrate('web', self.b, check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertEqual((self.a.state('web'), self.b.state('web')), ('running', ''))
+        self.assertEqual(self.daemons(self.b), [])
+        self.alive(self.a)
+        self.nothing_was_lost(self.a)
+
+    def test_an_old_libvirt_there_is_a_door_that_opens_once(self):
+        old = unpack('libvirt-bookworm', ['bookworm'],
+                     ['libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-clients'])
+        self.start(KEPT)
+        self.b.use_libvirt_of(old)
+        self.addCleanup(self.b.use_own_libvirt)
+        tried = self.migrate('--dry-run', status=6)
+        self.assertIn('VFS-C063', tried.stdout)
+        self.assertIn('libvirt 9.0.0', tried.stdout)
+        told = [event['message'] for event in self.migrate('--json') if event['event'] == 'warning']
+        self.assertTrue(any('will not let it go again' in message for message in told), told)
+        self.b.shell.connect()
+        self.alive(self.b)
+        back = self.migrate(target=self.a, status=4)
+        self.assertIn('libvirt 9.0.0 here cannot migrate virtiofs', back.stderr)
+        self.assertIn('VFS-C062', back.stdout)
+        self.nothing_was_lost(self.b)
+        self.b.virsh('destroy', 'web')
+
+    def test_a_saved_guest_is_restored_on_another_node(self):
+        for filesystem, source in ((MANAGED(binary=WRAPPER), self.there), (KEPT, '/run/vfskit/web/films.sock')):
+            with self.subTest(source):
+                self.setUp()
+                self.start(filesystem)
+                saved = self.hosts.directory / 'saved'
+                self.a.virsh('save', 'web', saved)
+                self.assertEqual(self.daemons(self.a), [])
+                self.write_store(self.b, there='/srv/missing')
+                refused = self.b.virsh('restore', saved, check=False)
+                self.assertIn("There is no '/srv/missing' on 'host-b'", refused.stderr)
+                self.b.write('/etc/vfskit/mappings.yaml', self.store())
+                self.b.virsh('restore', saved)
+                self.b.shell.connect()
+                self.assertEqual(self.sources(self.b), [source])
+                self.alive(self.b)
+                self.nothing_was_lost(self.b)
+                self.tearDown()
+
+    def test_a_snapshot_with_memory_holds_the_guest_and_not_the_directory(self):
+        self.start(MANAGED(binary=WRAPPER))
+        memory = self.hosts.directory / 'memory'
+        self.a.virsh('snapshot-create-as', 'web', 'one', '--live', '--memspec', f'file={memory},snapshot=external')
+        self.alive(self.a)
+        refused = self.migrate(status=4)
+        self.assertIn('VFS-C074', refused.stderr)
+        self.a.virsh('snapshot-revert', 'web', 'one')
+        self.a.shell.connect()
+        self.assertEqual(self.sources(self.a), ['/srv/media'])
+        # The guest is as it was, the file is not: it has grown since.
+        self.assertIn('FAILED: the file has another size', self.stop_keeper(self.a))
+        self.a.virsh('snapshot-delete', 'web', 'one')
+        self.migrate()
+
+
+if __name__ == '__main__':
+    unittest.main()
