@@ -64,6 +64,11 @@ is_deeply($result->{local}, [], 'a share with a method is no blocker');
 is($result->{mapped}->{virtiofs0}->{'live-migration'}, 1, 'and is reported as migratable');
 is_deeply($result->{missing}, { n1 => [], n2 => [] }, 'to every node');
 is($result->{said}, '', 'without a word');
+like(
+    PluginTest::calls(),
+    qr/^check 114 --to all --operation live\b/m,
+    'the check is that of a running VM, whatever vfsctl sees',
+);
 
 $result = check(1, { virtiofs0 => 'media', virtiofs1 => 'plain' });
 is_deeply($result->{local}, ['virtiofs', 'virtiofs1'], 'a share without a method stays one');
