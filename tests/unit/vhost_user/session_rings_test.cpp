@@ -7,7 +7,15 @@
 namespace vfskit::vhost_user {
 namespace {
 
-class SessionRings : public SessionTest {};
+class SessionRings : public SessionTest {
+protected:
+    static void wait_for_error(const test::FakeQueue& queue) {
+        std::uint64_t errors = 0;
+        while (::read(queue.err_fd(), &errors, sizeof errors) < 0) {
+            std::this_thread::sleep_for(1ms);
+        }
+    }
+};
 
 SessionOptions with_pool(std::size_t threads) {
     SessionOptions options;
@@ -221,10 +229,7 @@ TEST_F(SessionRings, BreaksOnMemoryThatWasRemoved) {
     ASSERT_EQ(frontend->remove_region(more), 0U);
     queues[1]->add({{more.allocate(8), 8}}, {space(16)});
     queues[1]->submit();
-    std::uint64_t errors = 0;
-    while (::read(queues[1]->err_fd(), &errors, sizeof errors) < 0) {
-        std::this_thread::sleep_for(1ms);
-    }
+    wait_for_error(*queues[1]);
     EXPECT_EQ(echo(*queues[2], "alive"), "alive");
     ASSERT_EQ(log.lines().size(), 1U);
     EXPECT_NE(log.lines()[0].find("Queue 1 is dead"), std::string::npos);
@@ -235,7 +240,8 @@ TEST_F(SessionRings, LivesAgainAfterAResetOfABrokenRing) {
     queues[1]->descriptor(0) = {0, 8, virtio::VIRTQ_DESC_F_NEXT, 999};
     queues[1]->offer(0);
     queues[1]->submit();
-    EXPECT_FALSE(queues[1]->wait_used(50ms));
+    wait_for_error(*queues[1]);
+    EXPECT_FALSE(queues[1]->take_used());
     EXPECT_TRUE(session->queue_status().at(1).is_broken);
     EXPECT_EQ(frontend->acknowledge(VHOST_USER_RESET_DEVICE), 0U);
     frontend->set_features(test::FakeFrontend::usual_features);
