@@ -47,8 +47,7 @@ bool is_same(std::span<const std::byte> a, std::span<const std::byte> b) {
 std::vector<std::byte> verdict_of(const Error& error) {
     base::ByteWriter writer;
     writer.write(static_cast<std::int32_t>(error.code()));
-    const auto text = error.message();
-    writer.write_text(std::string_view{text}.substr(0, max_packet_size / 2));
+    writer.write_text(std::string_view{error.message()}.substr(0, max_packet_size / 2));
     return std::move(writer).take();
 }
 

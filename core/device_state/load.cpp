@@ -152,6 +152,7 @@ private:
                                                        lock.pid});
         }
         std::vector<LockKey> keys;
+        keys.reserve(owners.size());
         for (const auto& owner : owners) {
             keys.push_back(owner.first);
         }
