@@ -332,6 +332,8 @@ Result<void> validate_parts(const DirectoryMapping& mapping, Rules rules) {
     return {};
 }
 
+} // namespace
+
 // A handle or a descriptor of one directory means nothing in a copy of it.
 Result<void> validate_method(const DirectoryMapping& mapping) {
     const auto method = mapping.live_migration_method;
@@ -347,8 +349,6 @@ Result<void> validate_method(const DirectoryMapping& mapping) {
         .at({"", 0, "live-migration-method"})
         .with_remedy("Use find-paths, or say that the paths are the same-directory");
 }
-
-} // namespace
 
 Result<void> validate(const DirectoryMapping& mapping, Rules rules) {
     VFSKIT_TRY(validate_dirid(mapping.id, rules));

@@ -88,8 +88,11 @@ Result<void> validate_path(std::string_view path, Rules rules);
 /// trailing blanks, which a re-read would lose.
 Result<void> validate_description(std::string_view description, Rules rules);
 
+/// Strict only: no file-handles or fd-passing between replicas.
+Result<void> validate_method(const DirectoryMapping& mapping);
+
 /// The whole mapping: id, at least one path, every path and node, no node twice, description.
-/// Strict: also no file-handles or fd-passing between replicas. The error's place names the key.
+/// Strict: also validate_method(). The error's place names the key.
 Result<void> validate(const DirectoryMapping& mapping, Rules rules);
 
 } // namespace vfskit::mapping

@@ -33,6 +33,9 @@
 
 namespace vfskit::store {
 
+/// Of the codes above; they begin with 1 and have no gaps.
+inline constexpr unsigned last_finding_number = 18;
+
 enum class Severity { note, warning, error };
 std::string_view to_string(Severity severity);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/mapping_doctor.h"
 
+#include "core/base/text.h"
 #include "vfsctl/output/json.h"
 #include "vfsctl/services.h"
 
@@ -8,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 
 namespace vfskit::vfsctl {
@@ -23,10 +23,8 @@ constexpr std::string_view code_prefix = "VFS-M";
 
 Result<std::string> parse_code(std::string_view word) {
     const auto digits = word.substr(std::min(word.size(), code_prefix.size()));
-    const bool is_number = digits.size() == 3 && std::ranges::all_of(digits, [](unsigned char c) {
-                               return std::isdigit(c) != 0;
-                           });
-    if (!word.starts_with(code_prefix) || !is_number) {
+    const auto number = base::parse_unsigned(digits, "the code", store::last_finding_number);
+    if (!word.starts_with(code_prefix) || digits.size() != 3 || number.value_or(0U) == 0) {
         return Error{EINVAL, fmt::format("'{}' is no finding's code", word)}.with_remedy(
             "Write it as 'vfsctl mapping doctor' prints it, for example VFS-M003");
     }

@@ -253,6 +253,11 @@ validate_new_parts(const DirectoryMapping* current, const DirectoryMapping& want
     if (wanted.description && wanted.description != current->description) {
         VFSKIT_TRY(mapping::validate_description(*wanted.description, rules));
     }
+    const bool moves_otherwise = wanted.live_migration_method != current->live_migration_method ||
+                                 wanted.path_relation != current->path_relation;
+    if (rules == Rules::strict && moves_otherwise) {
+        VFSKIT_TRY(mapping::validate_method(wanted));
+    }
     return mapping::validate(wanted, Rules::pve);
 }
 

@@ -168,6 +168,9 @@ TEST_F(StoreVerbs, DoctorChangesNothingInADryRun) {
 
 TEST_F(StoreVerbs, DoctorRefusesACodeThatIsNone) {
     EXPECT_EQ(run(yaml, {"mapping", "doctor", "--only", "M3"}), ExitCode::usage);
+    EXPECT_EQ(run(yaml, {"mapping", "doctor", "--only", "VFS-M019"}), ExitCode::usage);
+    EXPECT_EQ(run(yaml, {"mapping", "doctor", "--only", "VFS-M000"}), ExitCode::usage);
+    EXPECT_EQ(run(yaml, {"mapping", "doctor", "--only", "VFS-M018"}), ExitCode::ok);
 }
 
 TEST_F(StoreVerbs, NamesFileAndLineOfABrokenStore) {

@@ -141,6 +141,40 @@ TEST(MappingSet, AddsReplacesAndRemovesPaths) {
               (std::vector<mapping::NodePath>{{"n1", "/y"}, {"n3", "/x"}}));
 }
 
+TEST(MappingSet, RefusesAMethodThatReplicasCannotHave) {
+    ProgramUnderTest program;
+    with_media(program);
+    program.content->snapshot.mappings[0].path_relation = PathRelation::replicas;
+
+    EXPECT_EQ(program.run({"mapping", "set", "media", "--method", "file-handles"}),
+              ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("needs the same directory on every node"));
+    EXPECT_EQ(program.content->commits, 0);
+}
+
+TEST(MappingSet, RefusesReplicasWhereTheMethodNeedsTheSameDirectory) {
+    ProgramUnderTest program;
+    with_media(program);
+    program.content->snapshot.mappings[0].live_migration_method = MigrationMethod::fd_passing;
+
+    EXPECT_EQ(program.run({"mapping", "set", "media", "--relation", "replicas"}),
+              ExitCode::refused);
+    EXPECT_EQ(program.run({"mapping", "set", "media", "--relation", "replicas", "--rules", "pve"}),
+              ExitCode::ok)
+        << program.err();
+}
+
+TEST(MappingSet, ChangesWhatIsRightInAMappingWhoseMethodWasWrongBefore) {
+    ProgramUnderTest program;
+    with_media(program);
+    program.content->snapshot.mappings[0].live_migration_method = MigrationMethod::file_handles;
+    program.content->snapshot.mappings[0].path_relation = PathRelation::replicas;
+
+    EXPECT_EQ(program.run({"mapping", "set", "media", "--description", "Films"}), ExitCode::ok)
+        << program.err();
+}
+
 TEST(MappingSet, RefusesTwoPathsForOneNode) {
     ProgramUnderTest program;
     with_media(program);
