@@ -157,23 +157,30 @@ void print_figures(const Options& options,
     const std::string& wait = options.waits.front();
     const auto found = std::find(options.depths.begin(), options.depths.end(), 32U);
     const unsigned depth = found == options.depths.end() ? options.depths.back() : *found;
-    fmt::print("\n{} request queue{}, depth {}, {}\n\n"
-               "| | bare calls | ours | peer | CPU us: bare | ours | peer |\n"
-               "|---|---|---|---|---|---|---|\n",
-               queues,
-               queues == 1 ? "" : "s",
-               depth,
-               wait);
+    fmt::print(
+        "\n{} request queue{}, depth {}, {}\n\n"
+        "| | bare calls | ours | peer | ours : peer | bare : peer | CPU us: bare | ours | peer |\n"
+        "|---|---|---|---|---|---|---|---|---|\n",
+        queues,
+        queues == 1 ? "" : "s",
+        depth,
+        wait);
     for (const Subject& subject : subjects) {
-        const Measured floor = measure_floor(subject, options.seconds);
+        Samples bare;
+        for (unsigned round = 0; round < options.rounds; ++round) {
+            bare.add(measure_floor(subject, options.seconds));
+        }
+        const Measured floor = bare.median();
         const Pair& pair = results.at({queues, wait, depth, subject.name});
         const Measured ours = pair.ours.median();
         const Measured peer = pair.peer.median();
-        fmt::print("| {} | {} | {} | {} | {:.2f} | {:.2f} | {:.2f} |\n",
+        fmt::print("| {} | {} | {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n",
                    subject.name,
                    human_rate(floor.rate),
                    human_rate(ours.rate),
                    human_rate(peer.rate),
+                   ours.rate / peer.rate,
+                   floor.rate / peer.rate,
                    floor.cpu_microseconds,
                    ours.cpu_microseconds,
                    peer.cpu_microseconds);
