@@ -52,7 +52,8 @@ std::vector<std::string> inexpressible_options(const share::Share& share) {
     return list;
 }
 
-/// Every virtiofsd option of the share, for 9p, which has no virtiofsd at all.
+/// Every virtiofsd option of the share: 9p has no virtiofsd at all, and one with a socket gets none
+/// from libvirt.
 std::vector<std::string> daemon_options(const share::Share& share) {
     std::vector<std::string> list = inexpressible_options(share);
     if (share.cache && share.cache != share::CachePolicy::metadata) {
@@ -238,6 +239,15 @@ Result<VirtiofsFilesystem> external_filesystem(const share::Share& share,
                       "binary",
                       "libvirt keeps <binary> but ignores it when the source is a socket")
             .with_remedy("Leave binary and lock options out, or the socket");
+    }
+    auto own_options = daemon_options(share);
+    std::erase_if(own_options, [](const std::string& option) {
+        return option == "--uid-map" || option == "--gid-map"; // below
+    });
+    if (!own_options.empty()) {
+        notices.push_back({fmt::format("These options are the daemon's own and not in the XML: {}",
+                                       fmt::join(own_options, " ")),
+                           "The daemon must be started with them"});
     }
     if (!share.uid_map.empty() || !share.gid_map.empty()) {
         notices.push_back({"libvirt does not start this daemon and gives it no id map",

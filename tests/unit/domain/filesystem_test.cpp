@@ -11,6 +11,7 @@ namespace vfskit::domain {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr LibvirtVersion bookworm{9, 0, 0};
 
@@ -104,9 +105,10 @@ TEST(FilesystemPlan, AcceptsAnnouncedSubmountsBecauseThatIsTheDefault) {
     EXPECT_EQ(refusal(share), "accepted");
 }
 
-TEST(FilesystemPlan, LeavesInexpressibleOptionsToAnExternalDaemon) {
+TEST(FilesystemPlan, LeavesOptionsToAnExternalDaemonAndSaysSo) {
     auto share = sample_share();
     share.posix_acl = share::Negotiation::always;
+    share.cache = share::CachePolicy::always;
     FilesystemOptions options;
     options.socket = "/run/vfskit/media.sock";
 
@@ -114,6 +116,17 @@ TEST(FilesystemPlan, LeavesInexpressibleOptionsToAnExternalDaemon) {
 
     ASSERT_TRUE(plan);
     EXPECT_EQ(plan->filesystem, Filesystem{external_sample()});
+    EXPECT_THAT(all_notices(*plan), HasSubstr("not in the XML: --posix-acl --cache=always"));
+}
+
+TEST(FilesystemPlan, SaysNothingOfOptionsThatAnExternalDaemonDoesNotNeed) {
+    FilesystemOptions options;
+    options.socket = "/run/vfskit/media.sock";
+
+    const auto plan = plan_filesystem(sample_share(), options, {});
+
+    ASSERT_TRUE(plan);
+    EXPECT_THAT(all_notices(*plan), Not(HasSubstr("not in the XML")));
 }
 
 TEST(FilesystemPlan, LeavesInexpressibleOptionsToAWrapperAndSaysSo) {
