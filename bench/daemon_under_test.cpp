@@ -28,6 +28,7 @@ Daemon::Daemon(const std::string& program,
         program, "--socket-path=" + socket_path, "--shared-dir=" + shared_dir};
     all.insert(all.end(), args.begin(), args.end());
     std::vector<char*> argv;
+    argv.reserve(all.size() + 1);
     for (std::string& arg : all) {
         argv.push_back(arg.data());
     }
