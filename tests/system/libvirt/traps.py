@@ -104,8 +104,7 @@ class Traps(LibvirtCase):
         self.nothing_was_lost(self.b)
 
     def test_a_directory_without_an_open_file_sends_the_guest_back(self):
-        self.b.path('/srv/copy').mkdir()
-        self.write_store(self.a, self.b, there='/srv/copy', relation='replicas')
+        self.serve_empty_directory_there()
         self.start(KEPT)
         refused = self.a.migrate('web', self.b, check=False)
         self.assertNotEqual(refused.returncode, 0)
@@ -113,6 +112,18 @@ class Traps(LibvirtCase):
         self.assertEqual(self.daemons(self.b), [])
         self.alive(self.a)
         self.nothing_was_lost(self.a)
+
+    def test_guest_error_takes_the_guest_along_and_leaves_the_file_behind(self):
+        self.serve_empty_directory_there()
+        self.start(KEPT, **{'on-error': 'guest-error'})
+        self.a.migrate('web', self.b)
+        self.assertIn('Input/output error', self.stop_keeper(self.b))
+        self.b.shell.run('echo new >/mnt/new')
+        self.assertEqual(self.b.path('/srv/empty/new').read_text(), 'new\n')
+
+    def serve_empty_directory_there(self):
+        self.b.path('/srv/empty').mkdir(exist_ok=True)
+        self.write_store(self.a, self.b, there='/srv/empty', relation='replicas')
 
     def test_an_old_libvirt_there_is_a_door_that_opens_once(self):
         old = unpack('libvirt-bookworm', ['bookworm'],
@@ -144,6 +155,10 @@ class Traps(LibvirtCase):
                 self.write_store(self.b, there='/srv/missing')
                 refused = self.b.virsh('restore', saved, check=False)
                 self.assertIn("There is no '/srv/missing' on 'host-b'", refused.stderr)
+                self.b.path('/srv/empty').mkdir(exist_ok=True)
+                self.write_store(self.b, there='/srv/empty')
+                refused = self.b.virsh('restore', saved, check=False)
+                self.assertIn('Input/output error', refused.stderr)  # the open file is not there
                 self.b.write('/etc/vfskit/mappings.yaml', self.store())
                 self.b.virsh('restore', saved)
                 self.b.shell.connect()
