@@ -103,7 +103,7 @@ Result<share::DaemonInfo> ProgramCache::virtiofsd(const std::string& path) {
     if (known != daemons_.end()) {
         return known->second;
     }
-    return daemons_.emplace(id, share::probe(path, run_)).first->second;
+    return daemons_.emplace(id, probe_(path, run_)).first->second;
 }
 
 std::optional<Version> ProgramCache::version(const std::string& path) {

@@ -18,7 +18,9 @@ namespace vfskit::node {
 /// Asks programs what they are, each file once however many paths and processes lead to it.
 class ProgramCache {
 public:
-    explicit ProgramCache(share::ProcessRunner run) : run_{std::move(run)} {}
+    using Probe = Result<share::DaemonInfo> (*)(const std::string&, const share::ProcessRunner&);
+    explicit ProgramCache(share::ProcessRunner run, Probe probe = share::probe)
+        : run_{std::move(run)}, probe_{probe} {}
 
     /// `path` may be /proc/PID/exe: then it is the program as it runs.
     Result<share::DaemonInfo> virtiofsd(const std::string& path);
@@ -28,6 +30,7 @@ public:
 private:
     using FileId = std::pair<std::uint64_t, std::uint64_t>; // device, inode
     share::ProcessRunner run_;
+    Probe probe_;
     std::map<FileId, Result<share::DaemonInfo>> daemons_;
     std::map<FileId, std::optional<Version>> versions_;
 };

@@ -3,13 +3,14 @@
 
 #include "core/node/collect_parts.h"
 #include "core/node/mount_table.h"
+#include "core/share/quick_probe.h"
 
 #include <chrono>
 
 namespace vfskit::node {
 
 NodeFacts collect_target(const TargetRequest& request, const Places& places) {
-    ProgramCache programs{places.run};
+    ProgramCache programs{places.run, share::probe_quickly};
     NodeFacts facts;
     facts.node = request.node;
     facts.collected_at =

@@ -17,8 +17,8 @@ struct TargetRequest {
     bool wants_libvirt_default = false; ///< the one that libvirt takes when a share names none
 };
 
-/// Like collect(), but only paths, memory and the named programs; asks each program twice (some
-/// milliseconds), and takes as long as limits.together at worst.
+/// Like collect(), but only paths, memory and the named programs; asks each program once or
+/// twice (some milliseconds each), and takes as long as limits.together at worst.
 NodeFacts collect_target(const TargetRequest& request, const Places& places = {});
 
 } // namespace vfskit::node

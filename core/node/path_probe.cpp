@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,10 +87,10 @@ public:
         if (pid_ > 0) {
             ::kill(pid_, SIGKILL);
             // One that hangs in the kernel cannot be waited for; init will, after us.
-            for (int attempt = 0; attempt < 20 && ::waitpid(pid_, nullptr, WNOHANG) == 0;
-                 ++attempt) {
-                ::usleep(1000);
-            }
+            const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
+            pollfd ended{process.get(), POLLIN, 0};
+            ::poll(&ended, 1, 20);
+            ::waitpid(pid_, nullptr, WNOHANG);
         }
     }
 

@@ -2,6 +2,7 @@
 #include "core/share/dialect.h"
 
 #include "core/base/text.h"
+#include "core/share/quick_probe.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -161,6 +162,33 @@ ask(const ProcessRunner& run, const std::string& program, const char* question) 
     return output;
 }
 
+/// What the daemon is that gave these answers.
+Result<DaemonInfo> recognise(const std::string& program,
+                             const base::ProcessOutput& version,
+                             const base::ProcessOutput& capabilities) {
+    auto features = read_features(capabilities.out);
+    if (!features.has_value()) {
+        return not_virtiofsd(program, version);
+    }
+    auto daemon = read_version_line(version.out);
+    if (!daemon.has_value()) {
+        // 1.7.1 has no --version (it came back with 1.7.2) but prints its capabilities.
+        constexpr int usage_error = 2;
+        if (version.exit_status != usage_error || !version.out.empty()) {
+            return not_virtiofsd(program, version);
+        }
+        daemon = DaemonInfo{};
+        daemon->version = Version{.major = 1, .minor = 7, .patch = 1};
+        daemon->dialect = Dialect::rust_1_0;
+    }
+    daemon->features = std::move(*features);
+    daemon->is_probed = true;
+    if (std::any_of(daemon->features.begin(), daemon->features.end(), is_bundled_feature)) {
+        daemon->dialect = Dialect::bundled;
+    }
+    return *daemon;
+}
+
 } // namespace
 
 std::string to_string(const Version& version) {
@@ -232,27 +260,20 @@ Result<base::ProcessOutput> run_daemon_query(const ProcessSpec& spec) {
 Result<DaemonInfo> probe(const std::string& program, const ProcessRunner& run) {
     VFSKIT_TRY_ASSIGN(const auto version, ask(run, program, "--version"));
     VFSKIT_TRY_ASSIGN(const auto capabilities, ask(run, program, "--print-capabilities"));
-    auto features = read_features(capabilities.out);
-    if (!features.has_value()) {
-        return not_virtiofsd(program, version);
+    return recognise(program, version, capabilities);
+}
+
+Result<DaemonInfo> probe_quickly(const std::string& program, const ProcessRunner& run) {
+    VFSKIT_TRY_ASSIGN(const auto capabilities, ask(run, program, "--print-capabilities"));
+    const auto features = read_features(capabilities.out);
+    if (features && std::any_of(features->begin(), features->end(), is_bundled_feature)) {
+        VFSKIT_TRY_ASSIGN(auto daemon, parse_daemon(to_string(Dialect::bundled)));
+        daemon.features = *features;
+        daemon.is_probed = true;
+        return daemon;
     }
-    auto daemon = read_version_line(version.out);
-    if (!daemon.has_value()) {
-        // 1.7.1 has no --version (it came back with 1.7.2) but prints its capabilities.
-        constexpr int usage_error = 2;
-        if (version.exit_status != usage_error || !version.out.empty()) {
-            return not_virtiofsd(program, version);
-        }
-        daemon = DaemonInfo{};
-        daemon->version = Version{.major = 1, .minor = 7, .patch = 1};
-        daemon->dialect = Dialect::rust_1_0;
-    }
-    daemon->features = std::move(*features);
-    daemon->is_probed = true;
-    if (std::any_of(daemon->features.begin(), daemon->features.end(), is_bundled_feature)) {
-        daemon->dialect = Dialect::bundled;
-    }
-    return *daemon;
+    VFSKIT_TRY_ASSIGN(const auto version, ask(run, program, "--version"));
+    return recognise(program, version, capabilities);
 }
 
 } // namespace vfskit::share

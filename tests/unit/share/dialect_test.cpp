@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/share/dialect.h"
+#include "core/share/quick_probe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -99,6 +100,25 @@ TEST(Probe, RecognisesTheReleaseWithoutAVersionOption) {
     const auto daemon = probe("virtiofsd", stub_daemon(usage, no_features));
     ASSERT_TRUE(daemon);
     EXPECT_EQ(daemon->version, (Version{1, 7, 1}));
+}
+
+TEST(ProbeQuickly, AsksTheBundledDaemonForItsFeaturesAlone) {
+    int questions = 0;
+    const auto bundled = stub_daemon("virtiofsd 1.14.0 (vfskit 0.1.0)\n", features_bundled);
+    const auto daemon = probe_quickly("virtiofsd", [&](const ProcessSpec& spec) {
+        ++questions;
+        return bundled(spec);
+    });
+    ASSERT_TRUE(daemon);
+    EXPECT_EQ(*daemon, *probe("virtiofsd", bundled));
+    EXPECT_EQ(questions, 1);
+}
+
+TEST(ProbeQuickly, RecognisesUpstreamLikeProbe) {
+    const auto upstream = stub_daemon("virtiofsd 1.13.2\n", features_1_13);
+    const auto daemon = probe_quickly("virtiofsd", upstream);
+    ASSERT_TRUE(daemon);
+    EXPECT_EQ(*daemon, *probe("virtiofsd", upstream));
 }
 
 TEST(Probe, RecognisesTheBundledDaemonByItsFeatures) {
