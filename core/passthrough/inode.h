@@ -126,6 +126,7 @@ struct Inode {
     const CompactHandle handle;
     const std::uint16_t type;             ///< S_IFMT bits
     bool is_permanent = false;            ///< the root: its descriptor is never evicted
+    std::atomic<bool> is_noted{false};    ///< InodeChanges has it
     std::uint32_t ring_slot = UINT32_MAX; ///< guarded by FdRing's mutex
 
     InodeState state;

@@ -12,6 +12,7 @@ void InodeStore::place_locked(Inode& inode, const FilePlace& place) {
     *std::copy(place.name.begin(), place.name.end(), name.get() + 1) = '\0';
     inode.parent = place.parent;
     inode.name = std::move(name);
+    changes_.note(inode);
     auto& shard = names_->shard(ByNameTraits::hash(inode));
     const std::lock_guard lock{shard.mutex};
     shard.insert(&inode);
@@ -28,6 +29,7 @@ void InodeStore::unplace_locked(Inode& inode) {
     }
     inode.name.reset();
     inode.parent = NodeId{};
+    changes_.note(inode);
 }
 
 InodeRef InodeStore::find_by_place(const FilePlace& place) {

@@ -87,6 +87,7 @@ InodeStore::~InodeStore() {
 }
 
 void InodeStore::clear() {
+    changes_.note_everything();
     for (auto& shard : ids_->shards()) {
         std::vector<Inode*> gone;
         {
@@ -157,6 +158,7 @@ bool InodeStore::forget(NodeId id, std::uint64_t count) {
         while (!inode->lookup_count.compare_exchange_weak(
             references, references - std::min(references, count))) {
         }
+        changes_.note(*inode);
         if (references <= count) {
             shard.remove(inode);
             gone = inode;
@@ -176,6 +178,7 @@ bool InodeStore::take_reference(Inode& inode) {
             return false;
         }
     } while (!inode.lookup_count.compare_exchange_weak(references, references + 1));
+    changes_.note(inode);
     return true;
 }
 
@@ -196,7 +199,7 @@ InodeRef InodeStore::reference_open(const struct statx& status, const FilePlace&
     const auto hash = ByIdentityTraits::hash(identity);
     auto& shard = identities_->shard(hash);
     const std::lock_guard lock{shard.mutex};
-    auto* inode = shard.find(hash, [&identity](Inode& known) {
+    auto* inode = shard.find(hash, [this, &identity](Inode& known) {
         return known.identity == identity && known.state.fd() >= 0 && take_reference(known);
     });
     return inode == nullptr ? InodeRef{} : reference_locked(*inode, status.stx_nlink, place);
@@ -272,6 +275,7 @@ InodeRef InodeStore::insert(std::unique_ptr<Inode> fresh, const FilePlace& place
             auto& inode = *fresh.release();
             shard.insert(&inode);
             inode.state.enter();
+            changes_.note(inode);
             if (!place.name.empty()) {
                 place_locked(inode, place);
             }
@@ -297,20 +301,61 @@ void InodeStore::add_to_id_table(Inode& inode) {
 // ---- migration
 // -----------------------------------------------------------------------------------
 
+InodeView InodeStore::view_of(const Inode& inode, std::uint64_t references) {
+    return {inode.id,
+            references,
+            {inode.parent, inode.name_view()},
+            inode.type,
+            inode.identity,
+            inode.handle};
+}
+
 void InodeStore::for_each(const std::function<void(const InodeView&)>& visit) {
     for (auto& shard : identities_->shards()) {
         const std::lock_guard lock{shard.mutex};
         shard.for_each([&visit](const Inode& inode) {
             if (const auto references = inode.lookup_count.load(); references != 0) {
-                visit({inode.id,
-                       references,
-                       {inode.parent, inode.name_view()},
-                       inode.type,
-                       inode.identity,
-                       inode.handle});
+                visit(view_of(inode, references));
             }
         });
     }
+}
+
+bool InodeStore::visit(NodeId id, const std::function<void(const InodeView&)>& visit) {
+    const auto inode = find(id);
+    if (!inode) {
+        return false;
+    }
+    auto& shard = identities_->shard(ByIdentityTraits::hash(*inode));
+    const std::lock_guard lock{shard.mutex};
+    const auto references = inode->lookup_count.load();
+    if (references != 0) {
+        visit(view_of(*inode, references));
+    }
+    return references != 0;
+}
+
+void InodeStore::begin_changes() {
+    changes_.begin();
+    (void)take_changes(); // of an earlier time
+}
+
+void InodeStore::end_changes() {
+    changes_.end();
+    (void)take_changes();
+}
+
+std::optional<std::vector<NodeId>> InodeStore::take_changes() {
+    auto taken = changes_.take();
+    for (const auto id : taken.ids) {
+        if (const auto inode = find(id)) {
+            inode.inode_->is_noted = false;
+        }
+    }
+    if (taken.is_everything) {
+        return std::nullopt;
+    }
+    return std::move(taken.ids);
 }
 
 void InodeStore::raise_next_id(NodeId id) {
@@ -324,23 +369,40 @@ void InodeStore::set_root_lookup_count(std::uint64_t count) {
     root_->lookup_count.store(std::max<std::uint64_t>(count, 1));
 }
 
+void InodeStore::reserve(std::size_t count) {
+    ids_->reserve(count);
+    identities_->reserve(count);
+    names_->reserve(count);
+}
+
+/// False when the id is taken.
+bool InodeStore::add_with_id(Inode& inode) {
+    const auto hash = ByIdTraits::hash(inode);
+    auto& shard = ids_->shard(hash);
+    const std::lock_guard lock{shard.mutex};
+    if (shard.find(hash, [&inode](const Inode& known) { return known.id == inode.id; }) !=
+        nullptr) {
+        return false;
+    }
+    shard.insert(&inode);
+    return true;
+}
+
 Outcome<InodeRef> InodeStore::add_restored(std::unique_ptr<Inode> record, const FilePlace& place) {
-    const auto id = record->id;
-    if (id == NodeId{} || find(id)) {
+    auto& shard = identities_->shard(ByIdentityTraits::hash(*record));
+    const std::lock_guard lock{shard.mutex};
+    record->state.enter();
+    if (record->id == NodeId{} || !add_with_id(*record)) {
         if (record->handle) {
             mounts_.release(record->identity.mount);
         }
-        return Errno{id == NodeId{} ? EINVAL : EEXIST};
+        return Errno{record->id == NodeId{} ? EINVAL : EEXIST};
     }
     auto& inode = *record.release();
-    inode.state.enter();
-    auto& shard = identities_->shard(ByIdentityTraits::hash(inode));
-    const std::lock_guard lock{shard.mutex};
     shard.insert(&inode);
     if (!place.name.empty()) {
         place_locked(inode, place);
     }
-    add_to_id_table(inode);
     size_.fetch_add(1, std::memory_order_relaxed);
     return InodeRef{*this, inode};
 }

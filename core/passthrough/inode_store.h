@@ -32,14 +32,17 @@
 #include "core/fuse/outcome.h"
 #include "core/passthrough/fd_ring.h"
 #include "core/passthrough/inode.h"
+#include "core/passthrough/inode_changes.h"
 #include "core/passthrough/inode_table.h"
 #include "core/passthrough/mount_table.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace vfskit::passthrough {
 
@@ -169,9 +172,20 @@ public:
     /// Visits every record with lookups, the root too, each as it is at its moment; holds one
     /// shard's lock during a call, so `visit` must not call back into the store.
     void for_each(const std::function<void(const InodeView&)>& visit);
+    /// The same for one record; false when the guest does not know it.
+    bool visit(NodeId id, const std::function<void(const InodeView&)>& visit);
+    /// From now on, which records are made, forgotten, referenced or placed anew is noted. Records
+    /// that are read after that and not among take_changes() are as they were read.
+    void begin_changes();
+    void end_changes();
+    /// Those since begin_changes(), or since the last call, in any order; nothing when there are
+    /// too many to say.
+    std::optional<std::vector<NodeId>> take_changes();
     [[nodiscard]] NodeId next_id() const { return NodeId{next_id_.load()}; }
     /// Later ids are at least this.
     void raise_next_id(NodeId id);
+    /// Before that many are restored.
+    void reserve(std::size_t count);
     /// Makes a record of a given id (not the root's). EEXIST when the id is taken.
     fuse::Outcome<InodeRef> restore(NodeId id,
                                     std::uint64_t lookup_count,
@@ -204,11 +218,13 @@ private:
     InodeStore(const Options& options, FileHandleMode mode);
     static Result<FileHandleMode> try_file_handles(int root_fd, const Options& options);
 
-    static bool take_reference(Inode& inode);
+    bool take_reference(Inode& inode);
+    static InodeView view_of(const Inode& inode, std::uint64_t references);
     InodeRef reference_locked(Inode& inode, nlink_t links, const FilePlace& place);
     [[nodiscard]] int find_handle(int fd, const struct statx& status, HostFileHandle& handle);
     InodeRef insert(std::unique_ptr<Inode> fresh, const FilePlace& place, nlink_t links);
     void add_to_id_table(Inode& inode);
+    [[nodiscard]] bool add_with_id(Inode& inode);
     fuse::Outcome<InodeRef>
     find_or_make(int fd, const struct statx& status, const FilePlace& place);
     void keep_fd(const InodeRef& inode, UniqueFd fd, const FilePlace& place);
@@ -232,6 +248,7 @@ private:
     const int proc_self_fd_;
     MountTable mounts_;
     FdRing ring_;
+    InodeChanges changes_;
     std::unique_ptr<IdTable> ids_ = std::make_unique<IdTable>();
     std::unique_ptr<IdentityTable> identities_ = std::make_unique<IdentityTable>();
     std::unique_ptr<NameTable> names_ = std::make_unique<NameTable>();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -29,6 +30,12 @@ struct alignas(64) TableShard {
     std::vector<Record*> buckets;
     std::size_t size = 0;
 
+    /// So that `count` records fit without growing. Only while it is empty.
+    void reserve(std::size_t count) {
+        if (size == 0 && count > 2 * buckets.size()) {
+            buckets.assign(std::bit_ceil(count / 2 + 1), nullptr);
+        }
+    }
     void insert(Record* record) {
         if (size >= 2 * buckets.size()) {
             grow();
@@ -104,6 +111,13 @@ public:
     static constexpr std::size_t shard_count = 64;
 
     [[nodiscard]] Shard& shard(std::uint64_t hash) { return shards_[hash % shard_count]; }
+    /// Before many are inserted: growing costs more than that.
+    void reserve(std::size_t count) {
+        for (auto& shard : shards_) {
+            const std::lock_guard lock{shard.mutex};
+            shard.reserve(count / shard_count);
+        }
+    }
     [[nodiscard]] std::array<Shard, shard_count>& shards() { return shards_; }
 
 private:
