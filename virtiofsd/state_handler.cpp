@@ -69,7 +69,7 @@ StateHandler::StateHandler(fuse::Session& session,
                            FdPassing* fd_passing,
                            LogSink& log)
     : session_{session}, filesystem_{filesystem}, options_{std::move(options)},
-      fd_passing_{fd_passing}, log_{log}, place_check_{filesystem.inodes()} {}
+      fd_passing_{fd_passing}, log_{log}, preparation_{filesystem, options_.save} {}
 
 void StateHandler::withdraw() {
     if (fd_passing_ != nullptr) {
@@ -79,7 +79,7 @@ void StateHandler::withdraw() {
 
 void StateHandler::device_reset() {
     withdraw();
-    place_check_.cancel();
+    preparation_.cancel();
     session_.reset();
 }
 
@@ -89,8 +89,10 @@ void StateHandler::ring_started() {
 
 void StateHandler::migration_started() {
     withdraw();
-    if (options_.save.mode != device_state::SaveMode::file_handles) {
-        place_check_.start([this](const auto& suspects, const auto& cancelled) {
+    if (options_.save.mode == device_state::SaveMode::file_handles) {
+        preparation_.start();
+    } else {
+        preparation_.start([this](const auto& suspects, const auto& cancelled) {
             tell_of_deleted_files(suspects, cancelled);
         });
     }
@@ -119,7 +121,7 @@ void StateHandler::tell_of_deleted_files(const device_state::Suspects& suspects,
 
 void StateHandler::migration_stopped() {
     withdraw();
-    place_check_.cancel();
+    preparation_.cancel();
 }
 
 void StateHandler::front_end_gone(int stop_fd) {
@@ -191,36 +193,24 @@ Result<void> StateHandler::check_locks() {
     return {};
 }
 
-device_state::Suspects StateHandler::find_suspects() {
-    if (options_.save.mode == device_state::SaveMode::file_handles) {
-        return {};
-    }
-    // A device that was not running when the migration began never told us that it began.
-    auto found = place_check_.take();
-    if (found && !options_.confirm_paths) {
-        return std::move(*found);
-    }
-    return device_state::find_suspects(filesystem_.inodes(), std::atomic<bool>{false});
-}
-
 Result<void> StateHandler::save(UniqueFd fd, int cancel_fd) {
-    auto sent = send(fd.get(), cancel_fd);
+    auto sent = send(std::move(fd), cancel_fd);
     if (!sent) {
         withdraw();
     }
     return sent;
 }
 
-Result<void> StateHandler::send(int fd, int cancel_fd) {
+Result<void> StateHandler::send(UniqueFd fd, int cancel_fd) {
     const auto start = std::chrono::steady_clock::now();
     VFSKIT_TRY(check_locks());
-    VFSKIT_TRY_ASSIGN(auto state,
-                      device_state::save(filesystem_, options_.save, find_suspects(), log_));
+    VFSKIT_TRY_ASSIGN(auto state, preparation_.save(options_.confirm_paths, log_));
     if (fd_passing_ != nullptr && !state.inodes.empty()) {
         VFSKIT_TRY_ASSIGN(state.trailer->offer, fd_passing_->server().offer());
     }
     const auto bytes = device_state::encode(state);
-    VFSKIT_TRY(device_state::write_all(fd, cancel_fd, bytes));
+    VFSKIT_TRY(device_state::write_all(fd.get(), cancel_fd, bytes));
+    fd.reset(); // the destination waits for the end
     log_.write(LogLevel::info,
                fmt::format("Sent the state of {} inodes and {} open files in {} bytes, {} ms",
                            state.inodes.size(),

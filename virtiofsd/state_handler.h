@@ -8,7 +8,7 @@
 #include "core/device_state/descriptor_client.h"
 #include "core/device_state/descriptor_server.h"
 #include "core/device_state/load.h"
-#include "core/device_state/place_check.h"
+#include "core/device_state/preparation.h"
 #include "core/device_state/save.h"
 #include "core/fuse/session.h"
 #include "core/passthrough/passthrough_fs.h"
@@ -91,8 +91,7 @@ private:
     };
     HeldLocks count_locks();
     Result<void> check_locks();
-    device_state::Suspects find_suspects();
-    Result<void> send(int fd, int cancel_fd);
+    Result<void> send(UniqueFd fd, int cancel_fd);
     Result<void> take_over(std::span<const std::byte> bytes, int cancel_fd);
     void withdraw();
     void tell_of_deleted_files(const device_state::Suspects& suspects,
@@ -103,7 +102,7 @@ private:
     const MigrationOptions options_;
     FdPassing* const fd_passing_;
     LogSink& log_;
-    device_state::PlaceCheck place_check_;
+    device_state::Preparation preparation_;
 };
 
 } // namespace vfskit::virtiofsd

@@ -9,6 +9,7 @@
 
 #include "core/device_state/load.h"
 #include "core/device_state/place_check.h"
+#include "core/device_state/preparation.h"
 #include "core/device_state/save.h"
 #include "core/device_state/stream.h"
 #include "core/device_state/transfer.h"

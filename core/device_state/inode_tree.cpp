@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace vfskit::device_state {
 
@@ -20,9 +22,44 @@ Error wrong(std::string message) {
         "The source's daemon sent a broken device state; check its log and version");
 }
 
+/// From id to position. Ids go up by one, so mostly a plain array is it.
+class Index {
+public:
+    explicit Index(const std::vector<SavedInode>& inodes) {
+        std::uint64_t highest = 0;
+        for (const auto& inode : inodes) {
+            highest = std::max(highest, static_cast<std::uint64_t>(inode.id));
+        }
+        if (constexpr std::size_t sparsest = 8; highest / sparsest <= inodes.size()) {
+            dense_.assign(static_cast<std::size_t>(highest) + 1, InodeTree::none);
+        } else {
+            sparse_.reserve(inodes.size());
+        }
+    }
+    /// False when it is there.
+    bool add(std::uint64_t id, std::size_t i) {
+        if (dense_.empty()) {
+            return sparse_.emplace(id, i).second;
+        }
+        return std::exchange(dense_[static_cast<std::size_t>(id)], i) == InodeTree::none;
+    }
+    [[nodiscard]] std::size_t find(NodeId node) const {
+        const auto id = static_cast<std::uint64_t>(node);
+        if (!dense_.empty()) {
+            return id < dense_.size() ? dense_[static_cast<std::size_t>(id)] : InodeTree::none;
+        }
+        const auto found = sparse_.find(id);
+        return found == sparse_.end() ? InodeTree::none : found->second;
+    }
+
+private:
+    std::vector<std::size_t> dense_;
+    std::unordered_map<std::uint64_t, std::size_t> sparse_;
+};
+
 class Builder {
 public:
-    explicit Builder(const State& state) : state_{state} {
+    explicit Builder(const State& state) : state_{state}, index_{state.inodes} {
         tree_.nodes.resize(state.inodes.size());
     }
 
@@ -36,6 +73,7 @@ public:
         if (state_.trailer) {
             VFSKIT_TRY(check_locks(*state_.trailer));
             VFSKIT_TRY(check_nameless(*state_.trailer));
+            VFSKIT_TRY(check_opened(*state_.trailer));
             VFSKIT_TRY(check_numbers(*state_.trailer));
         }
         return std::move(tree_);
@@ -43,7 +81,6 @@ public:
 
 private:
     Result<void> index_ids() {
-        index_.reserve(state_.inodes.size());
         for (std::size_t i = 0; i < state_.inodes.size(); ++i) {
             const auto& inode = state_.inodes[i];
             const auto id = static_cast<std::uint64_t>(inode.id);
@@ -51,7 +88,7 @@ private:
                 return wrong(
                     fmt::format("The device state has an inode with the impossible id {}", id));
             }
-            if (!index_.emplace(id, i).second) {
+            if (!index_.add(id, i)) {
                 return wrong(fmt::format("The device state has inode {} twice", id));
             }
             const bool is_root_location = std::holds_alternative<RootLocation>(inode.location);
@@ -70,10 +107,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] std::size_t find(NodeId id) const {
-        const auto found = index_.find(static_cast<std::uint64_t>(id));
-        return found == index_.end() ? InodeTree::none : found->second;
-    }
+    [[nodiscard]] std::size_t find(NodeId id) const { return index_.find(id); }
 
     Result<void>
     connect(std::size_t child, NodeId parent, std::string_view name, bool is_found_by_place) {
@@ -236,6 +270,20 @@ private:
         return {};
     }
 
+    Result<void> check_opened(const Trailer& trailer) {
+        std::unordered_set<std::uint64_t> seen;
+        for (const auto& file : trailer.opened) {
+            const auto i = find(file.id);
+            const bool has_place = i != InodeTree::none && tree_.nodes[i].is_found_by_place;
+            if (!has_place || !seen.insert(static_cast<std::uint64_t>(file.id)).second) {
+                return wrong(fmt::format("The device state has a file handle for open inode {}, "
+                                         "which it does not have, or which has no place",
+                                         static_cast<std::uint64_t>(file.id)));
+            }
+        }
+        return {};
+    }
+
     Result<void> check_numbers(const Trailer& trailer) {
         std::unordered_set<std::uint64_t> seen;
         seen.reserve(trailer.numbers.size());
@@ -252,7 +300,7 @@ private:
 
     const State& state_;
     InodeTree tree_;
-    std::unordered_map<std::uint64_t, std::size_t> index_;
+    Index index_;
 };
 
 } // namespace

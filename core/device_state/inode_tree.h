@@ -36,7 +36,7 @@ struct InodeTree {
     /// - open files belong to inodes of the stream, flags to open files, places to inodes;
     /// - locks belong to inodes and open files of the stream, and come with an offer of
     /// descriptors;
-    /// - file handles of nameless files and file numbers belong to inodes, once each.
+    /// - file handles of nameless or open files and file numbers belong to inodes, once each.
     static Result<InodeTree> make(const State& state);
 };
 

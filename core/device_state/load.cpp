@@ -58,13 +58,7 @@ public:
         VFSKIT_TRY(take_offer());
         open_mounts();
         index_nameless();
-        UnopenedFiles unopened{state_, tree_, inodes_, options_.host};
-        for (const auto i : tree_.order) {
-            VFSKIT_TRY_ASSIGN(const bool is_taken_over, unopened.take_over(i));
-            if (!is_taken_over) {
-                VFSKIT_TRY(load_inode(i));
-            }
-        }
+        VFSKIT_TRY(load_inodes());
         if (!state_.trailer && !by_handle_.empty()) {
             VFSKIT_TRY(prove_loaded_below_root(inodes_, by_handle_));
         }
@@ -227,6 +221,24 @@ private:
     }
 
     // ---- inodes
+    Result<void> load_inodes() {
+        inodes_.reserve(state_.inodes.size());
+        UnopenedFiles unopened{state_, tree_, inodes_, options_.host};
+        std::vector<std::size_t> files; // those that may stay unopened lead to no others
+        for (const auto i : tree_.order) {
+            if (unopened.may_wait(i)) {
+                files.push_back(i);
+            } else {
+                VFSKIT_TRY(load_inode(i));
+            }
+        }
+        VFSKIT_TRY_ASSIGN(const auto rest, unopened.take_over(files));
+        for (const auto i : rest) {
+            VFSKIT_TRY(load_inode(i));
+        }
+        return {};
+    }
+
     Result<void> load_inode(std::size_t i) {
         const auto& inode = state_.inodes[i];
         auto loaded = inode.id == NodeId::root ? load_root(i) : load_other(i);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <unordered_set>
 
 namespace vfskit::device_state {
 
@@ -29,17 +28,14 @@ std::uint32_t fit_flags(std::uint32_t guest_flags, const passthrough::OpenFlagRu
 
 } // namespace
 
-std::vector<HandleId> save_open_files(PassthroughFs& filesystem, State& state) {
-    std::unordered_set<std::uint64_t> known;
-    known.reserve(state.inodes.size());
-    for (const auto& inode : state.inodes) {
-        known.insert(static_cast<std::uint64_t>(inode.id));
-    }
+std::vector<HandleId> save_open_files(PassthroughFs& filesystem,
+                                      State& state,
+                                      const std::function<bool(NodeId)>& is_known) {
     std::vector<HandleId> orphans;
     const auto rules = filesystem.open_rules();
     filesystem.handles().for_each([&](const passthrough::Handle& handle) {
         const auto flags = fit_flags(handle.guest_flags, rules);
-        if (known.count(static_cast<std::uint64_t>(handle.node)) == 0) {
+        if (!is_known(handle.node)) {
             orphans.push_back(handle.id);
             return;
         }

@@ -9,7 +9,7 @@
 // Changes of the trailer:
 //   version 1, 2026-11  negotiated INIT state, guest's open flags, identity of the share, places;
 //                       locks, file handles of nameless files, the offer of open descriptors and
-//                       the files' numbers; which files the inodes are
+//                       the files' numbers; which files the inodes are; file handles of open files
 #pragma once
 
 #include "core/fuse/filesystem.h"
@@ -156,12 +156,12 @@ struct SavedLocks {
     bool operator==(const SavedLocks&) const = default;
 };
 
-/// A file that has no path (its location is InvalidLocation) and may be opened by its handle, where
-/// the shared directory is proved to be the source's.
-struct NamelessFile {
+/// A file that may be opened by its handle, whatever its location says, where the shared directory
+/// is proved to be the source's.
+struct FileByHandle {
     NodeId id{};
     FileHandle handle;
-    bool operator==(const NamelessFile&) const = default;
+    bool operator==(const FileByHandle&) const = default;
 };
 
 /// Where the source's daemon hands over open descriptors, and what opens that door. For one
@@ -197,7 +197,8 @@ struct Trailer {
     std::vector<GuestFlags> guest_flags;
     std::vector<SavedPlace> places;
     SavedLocks locks;
-    std::vector<NamelessFile> nameless;
+    std::vector<FileByHandle> nameless; ///< have no path: their location is InvalidLocation
+    std::vector<FileByHandle> opened;   ///< have one and are open, and need not be looked for
     std::optional<DescriptorOffer> offer;
     std::vector<SavedNumber> numbers; ///< with an offer
     std::vector<SavedFile> files;     ///< in step with State::inodes, or none at all

@@ -26,6 +26,7 @@ enum Section : std::uint64_t {
     section_offer = 129,
     section_numbers = 130,
     section_files = 131,
+    section_opened = 132,
 };
 
 /// S_IFMT's lowest bit.
@@ -227,7 +228,7 @@ Result<SavedLocks> read_locks(PostcardReader& reader) {
     return locks;
 }
 
-void write_nameless(PostcardWriter& writer, const std::vector<NamelessFile>& all) {
+void write_files_by_handle(PostcardWriter& writer, const std::vector<FileByHandle>& all) {
     writer.write_unsigned(all.size());
     for (const auto& file : all) {
         writer.write_unsigned(static_cast<std::uint64_t>(file.id));
@@ -235,12 +236,12 @@ void write_nameless(PostcardWriter& writer, const std::vector<NamelessFile>& all
     }
 }
 
-Result<std::vector<NamelessFile>> read_nameless(PostcardReader& reader) {
-    VFSKIT_TRY_ASSIGN(const auto count, reader.read_count(4, "number of files without a name"));
-    std::vector<NamelessFile> all;
+Result<std::vector<FileByHandle>> read_files_by_handle(PostcardReader& reader) {
+    VFSKIT_TRY_ASSIGN(const auto count, reader.read_count(4, "number of files with a handle"));
+    std::vector<FileByHandle> all;
     all.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
-        VFSKIT_TRY_ASSIGN(const auto id, reader.read_u64("inode without a name"));
+        VFSKIT_TRY_ASSIGN(const auto id, reader.read_u64("inode of a file with a handle"));
         VFSKIT_TRY_ASSIGN(auto handle, read_file_handle(reader));
         all.push_back({NodeId{id}, std::move(handle)});
     }
@@ -354,7 +355,7 @@ Result<void> read_section(std::uint64_t section, PostcardReader content, Trailer
         break;
     }
     case section_nameless: {
-        VFSKIT_TRY_ASSIGN(trailer.nameless, read_nameless(content));
+        VFSKIT_TRY_ASSIGN(trailer.nameless, read_files_by_handle(content));
         break;
     }
     case section_offer: {
@@ -367,6 +368,10 @@ Result<void> read_section(std::uint64_t section, PostcardReader content, Trailer
     }
     case section_files: {
         VFSKIT_TRY_ASSIGN(trailer.files, read_files(content));
+        break;
+    }
+    case section_opened: {
+        VFSKIT_TRY_ASSIGN(trailer.opened, read_files_by_handle(content));
         break;
     }
     default:
@@ -420,7 +425,7 @@ void append_trailer(PostcardWriter& writer, const Trailer& trailer) {
         add(section_locks, write_locks, trailer.locks);
     }
     if (!trailer.nameless.empty()) {
-        add(section_nameless, write_nameless, trailer.nameless);
+        add(section_nameless, write_files_by_handle, trailer.nameless);
     }
     if (trailer.offer) {
         add(section_offer, write_offer, *trailer.offer);
@@ -430,6 +435,9 @@ void append_trailer(PostcardWriter& writer, const Trailer& trailer) {
     }
     if (!trailer.files.empty()) {
         add(section_files, write_files, trailer.files);
+    }
+    if (!trailer.opened.empty()) {
+        add(section_opened, write_files_by_handle, trailer.opened);
     }
     append_sections(writer, payload.bytes());
 }

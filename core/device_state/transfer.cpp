@@ -29,18 +29,21 @@ Result<void> wait(int fd, short events, int cancel_fd) {
 
 /// So that a full or empty pipe never keeps us from seeing the cancellation. This is the file
 /// description's flag; the front-end has handed that end over.
-Result<void> make_nonblocking(int fd) {
+Result<void> set_up(int fd) {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
         return Error::from_errno(errno, "Cannot use the device state's pipe");
     }
+    // Fewer turns of both ends; where that is not allowed, or it is a socket, it goes without.
+    constexpr int largest_for_everyone = 1 << 20;
+    (void)::fcntl(fd, F_SETPIPE_SZ, largest_for_everyone);
     return {};
 }
 
 } // namespace
 
 Result<void> write_all(int fd, int cancel_fd, std::span<const std::byte> bytes) {
-    VFSKIT_TRY(make_nonblocking(fd));
+    VFSKIT_TRY(set_up(fd));
     while (!bytes.empty()) {
         VFSKIT_TRY(wait(fd, POLLOUT, cancel_fd));
         const auto written = ::write(fd, bytes.data(), bytes.size());
@@ -55,7 +58,7 @@ Result<void> write_all(int fd, int cancel_fd, std::span<const std::byte> bytes) 
 
 Result<std::vector<std::byte>> read_to_end(int fd, int cancel_fd, std::size_t limit) {
     constexpr std::size_t step = std::size_t{1} << 20U;
-    VFSKIT_TRY(make_nonblocking(fd));
+    VFSKIT_TRY(set_up(fd));
     std::vector<std::byte> bytes;
     std::size_t size = 0;
     for (;;) {

@@ -4,7 +4,8 @@
 //
 // Only where that hides nothing. The shared directory is proved to be the source's (identity.h), so
 // what the source has just seen there is there. The file lies in the directory's own mount, and by
-// path in a directory that was opened here; what is open is opened here, too. A time of birth tells
+// path in a directory that was opened here. What the guest has open is opened here, too, but by its
+// handle once and not by its path before, where the source says that handle. A time of birth tells
 // the file from another that gets its number; a handle that is sent to be verified does better, for
 // the file is opened by it. The first use opens it, as a file whose descriptor had to make room,
 // and is answered with ESTALE if another is there by then: what a guest sees without a migration,
@@ -18,11 +19,13 @@
 #include "core/passthrough/inode_store.h"
 
 #include <cstddef>
-#include <unordered_set>
+#include <span>
+#include <unordered_map>
+#include <vector>
 
 namespace vfskit::device_state {
 
-/// Borrows all that it is given. Not thread-safe.
+/// Borrows all that it is given.
 class UnopenedFiles {
 public:
     UnopenedFiles(const State& state,
@@ -30,26 +33,31 @@ public:
                   passthrough::InodeStore& inodes,
                   const HostId& host);
 
-    /// Takes over the inode at position `i`, whose directory has been; false, and nothing is done,
-    /// when it must be opened. Every other error is the store's.
-    Result<bool> take_over(std::size_t i);
+    /// Whether the inode at position `i` is one of them, as far as the state says.
+    [[nodiscard]] bool may_wait(std::size_t i) const;
+    /// Takes over the inodes at positions that may_wait(), whose directories have been, on several
+    /// threads if they are many. Answers those that must be opened, with which nothing is done.
+    /// Errors are the store's.
+    Result<std::vector<std::size_t>> take_over(std::span<const std::size_t> files);
 
 private:
     [[nodiscard]] bool is_proved(const HostId& host) const;
-    [[nodiscard]] bool may_wait(std::size_t i) const;
-    [[nodiscard]] bool is_open(NodeId id) const {
-        return open_.count(static_cast<std::uint64_t>(id)) != 0;
-    }
-    [[nodiscard]] bool has_own_directory(std::size_t i);
+    /// Neighbours have one directory.
+    struct Directory {
+        std::size_t index = InodeTree::none;
+        bool is_own = false;
+    };
+    [[nodiscard]] bool has_own_directory(std::size_t i, Directory& last);
+    Result<bool> take_over(std::size_t i, Directory& last);
+    Result<std::vector<std::size_t>> take_over_some(std::span<const std::size_t> files);
 
     const State& state_;
     const InodeTree& tree_;
     passthrough::InodeStore& inodes_;
     passthrough::HostIdentity root_;
-    std::unordered_set<std::uint64_t> open_; ///< inodes with open files
+    /// Inodes with open files, and their handles where the source says them.
+    std::unordered_map<std::uint64_t, const FileHandle*> open_;
     bool is_possible_ = false;
-    std::size_t last_directory_ = InodeTree::none;
-    bool last_is_own_ = false;
 };
 
 } // namespace vfskit::device_state

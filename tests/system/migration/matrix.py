@@ -149,31 +149,36 @@ def renamed_on_the_host(tour: Tour) -> str:
 
 
 def renamed_on_the_host_on_the_way(tour: Tour) -> str:
-    """When the places have been checked already: the destination notices, or it does not matter."""
+    """When the places have been checked already: it does not matter where file handles help, or the destination
+    notices."""
     # An open file: the guest knows its directory as long.
     here, there = tour.share / 'd1/kept', tour.share / 'd2/kept'
-
-    def act(*_):
-        here.rename(there)
-
     guest = tour.guest
-    if tour.by_paths:
-        assert tour.on_the_way(act) == 'failed'
-        guest.check_running()
+
+    def rename_on_the_way_to(*more: str):
+        daemon, destination = guest.arrive(OURS, tour.share, [*tour.options, *more])
+        begin_slowly(guest, destination)
+        here.rename(there)
+        guest.guest.qmp.execute('migrate-set-parameters', **{'max-bandwidth': FAST})
+        assert wait_for_migration(guest.guest) == 'completed', guest.daemon.log_text() + daemon.log_text()
+        guest.settle(daemon, destination)
         guest.ask_witness()
         assert tour.read_held('kept') == 'kept\n'
-        there.rename(here)
-        # The daemon that has the guest now compares again when the guest stands still.
-        tour.move(None, '--migration-confirm-paths')
-    daemon, destination = guest.arrive(OURS, tour.share, tour.options)
-    begin_slowly(guest, destination)
-    act()
-    guest.guest.qmp.execute('migrate-set-parameters', **{'max-bandwidth': FAST})
-    assert wait_for_migration(guest.guest) == 'completed', guest.daemon.log_text() + daemon.log_text()
-    guest.settle(daemon, destination)
+
+    rename_on_the_way_to()
+    if not tour.by_paths:
+        return 'moves'
+    there.rename(here)
+    by_names_only = '--inode-file-handles=never'
+    assert tour.on_the_way(lambda *_: here.rename(there), by_names_only) == 'failed'
+    guest.check_running()
     guest.ask_witness()
     assert tour.read_held('kept') == 'kept\n'
-    return 'stays; moves with --migration-confirm-paths' if tour.by_paths else 'moves'
+    there.rename(here)
+    # The daemon that has the guest now compares again when the guest stands still.
+    tour.move(None, '--migration-confirm-paths')
+    rename_on_the_way_to(by_names_only)
+    return 'moves; stays where handles do not help, and moves there with --migration-confirm-paths'
 
 
 def missing_file(tour: Tour) -> str:

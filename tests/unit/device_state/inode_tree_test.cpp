@@ -160,6 +160,26 @@ TEST(InodeTree, RefusesAHandleForWhatHasAName) {
     expect_refused(state, "file handle for inode 6");
 }
 
+TEST(InodeTree, RefusesTheHandleOfAnOpenFileThatHasNoPlaceOrIsNotThere) {
+    auto state = test::full_state();
+    state.trailer->opened[0].id = NodeId{9};
+    expect_refused(state, "file handle for open inode 9");
+    state.trailer->opened[0].id = NodeId{1000};
+    expect_refused(state, "file handle for open inode 1000");
+    state = test::full_state();
+    state.trailer->opened.push_back(state.trailer->opened[0]);
+    expect_refused(state, "file handle for open inode 5");
+}
+
+TEST(InodeTree, FindsItsWayThroughIdsFarApart) {
+    auto state = test::paths_state();
+    state.inodes[4].id = NodeId{1'000'000'000};
+    state.handles[0].node = NodeId{1'000'000'000};
+    const auto tree = InodeTree::make(state);
+    ASSERT_TRUE(tree) << tree.error().describe();
+    EXPECT_EQ(tree->nodes[4].parent, 3U);
+}
+
 TEST(InodeTree, RefusesANumberTwice) {
     auto state = test::full_state();
     state.trailer->numbers[1].id = NodeId{1};

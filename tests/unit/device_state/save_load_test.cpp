@@ -88,7 +88,7 @@ TEST_F(Migration, FindsWhatWasDeletedBeforeTheSwitchOver) {
     EXPECT_EQ(find_deleted(inodes, find_suspects(inodes, never), never, 1).size(), 1U);
 }
 
-TEST_F(Migration, BringsANamelessFileByItsHandleToTheSameDirectory) {
+TEST_F(Migration, BringsAFileByHandleByItsHandleToTheSameDirectory) {
     Side source{here_.root()};
     source.mount();
     const auto a = source.node("a");
@@ -103,7 +103,7 @@ TEST_F(Migration, BringsANamelessFileByItsHandleToTheSameDirectory) {
     EXPECT_EQ(destination.getattr(a)->nlink, 0U);
 }
 
-TEST_F(Migration, NeverOpensANamelessFileByItsHandleInAnotherDirectory) {
+TEST_F(Migration, NeverOpensAFileByHandleByItsHandleInAnotherDirectory) {
     Side source{here_.root()};
     source.mount();
     (void)source.open(source.node("a"), O_RDONLY);

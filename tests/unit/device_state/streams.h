@@ -112,6 +112,7 @@ inline device_state::State full_state() {
     trailer.offer = DescriptorOffer{"0123abcd.sock", {}};
     trailer.offer->token.fill(std::byte{0xa5});
     trailer.numbers = {{NodeId{1}, 0x801, 2, 7}, {NodeId{5}, 0x801, UINT64_MAX, 0}};
+    trailer.opened = {{NodeId{5}, handle}};
     state.trailer = trailer;
     return state;
 }

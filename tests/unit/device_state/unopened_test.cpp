@@ -97,8 +97,9 @@ TEST_F(UnopenedFiles, OutliveTheirNameWhenTheGuestRemovesIt) {
     EXPECT_EQ(attributes->nlink, 0U);
 }
 
-TEST_F(UnopenedFiles, AreNeverThoseThatAreOpen) {
-    const auto state = source_.save();
+TEST_F(UnopenedFiles, AreNeverThoseThatAreOpenWithoutAHandle) {
+    auto state = source_.save();
+    state.trailer->opened.clear();
     std::filesystem::rename(here_.path("dir/open"), here_.path("dir/elsewhere"));
     Side destination{here_.root()};
 
@@ -156,6 +157,35 @@ TEST_F(UnopenedFiles, AreVerifiedAtOnceByADaemonThatDoesNotKeepHandles) {
 
     ASSERT_FALSE(loaded);
     EXPECT_THAT(loaded.error().describe(), HasSubstr("another"));
+}
+
+TEST_F(UnopenedFiles, WithOpenFilesAreOpenedByTheHandleThatTheSourceSays) {
+    if (source_.fs->inodes().file_handles() == FileHandleMode::never) {
+        GTEST_SKIP() << "needs CAP_DAC_READ_SEARCH and a filesystem with file handles";
+    }
+    const auto state = source_.save();
+    std::filesystem::rename(here_.path("dir/open"), here_.path("dir/elsewhere"));
+    here_.write("dir/open", "another");
+    Side destination{here_.root()};
+
+    const auto loaded = destination.load(state);
+
+    ASSERT_TRUE(loaded) << loaded.error().describe();
+    EXPECT_EQ(destination.read(handle_), "open");
+}
+
+TEST_F(UnopenedFiles, WithOpenFilesAreOpenedByNameInACopy) {
+    const auto state = source_.save();
+    test::TempDir there;
+    std::filesystem::create_directories(there.path("dir"));
+    there.write("dir/open", "copy");
+    there.write("dir/closed", "copy");
+    Side destination{there.root()};
+
+    const auto loaded = destination.load(state);
+
+    ASSERT_TRUE(loaded) << loaded.error().describe();
+    EXPECT_EQ(destination.read(handle_), "copy");
 }
 
 TEST_F(UnopenedFiles, AreFoundByHandleWhateverTheirNames) {
