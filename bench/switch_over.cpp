@@ -37,6 +37,7 @@ struct Options {
     std::vector<std::string> methods{"find-paths", "file-handles"};
     std::size_t open_files = 10'000;
     std::size_t changes = 100;
+    std::size_t repeat = 1;
 };
 
 struct Measured {
@@ -132,11 +133,16 @@ std::string ratio(double ours, double theirs) {
     return theirs > 0 ? fmt::format("{:.2f}", ours / theirs) : "-";
 }
 
-void print(const std::string& who, const Measured& measured, const Measured& ours) {
-    fmt::print("  {:<20} {:>9.1f} ms = {:>8.1f} save + {:>8.1f} load {:>5}  CPU {:>6.0f} ms {:>5}  "
-               "prepared {:>6.2f} s  {:>6.1f} MiB  first use {:>5.1f} us\n",
+/// `before`: the same daemon's with fewer inodes.
+void print(const std::string& who,
+           const Measured& measured,
+           const Measured& ours,
+           const Measured& before) {
+    fmt::print("  {:<20} {:>9.1f} ms x{:<5} = {:>8.1f} save + {:>8.1f} load {:>5}  CPU {:>6.0f} ms "
+               "{:>5}  prepared {:>6.2f} s  {:>6.1f} MiB  first use {:>5.1f} us\n",
                who,
                measured.still * 1e3,
+               ratio(measured.still, before.still),
                measured.save * 1e3,
                (measured.still - measured.save) * 1e3,
                ratio(ours.still, measured.still),
@@ -148,23 +154,46 @@ void print(const std::string& who, const Measured& measured, const Measured& our
     std::fflush(stdout);
 }
 
+/// Each in turn, again and again: what the machine does besides meets all of them. The shortest of
+/// each, which has least of that.
+std::vector<Measured> measure(const Options& options,
+                              const std::vector<std::string>& programs,
+                              const std::string& method,
+                              std::size_t inodes) {
+    std::vector<Measured> shortest(programs.size());
+    for (std::size_t round = 0; round < options.repeat; ++round) {
+        for (std::size_t i = 0; i < programs.size(); ++i) {
+            const auto measured = migrate(options, programs[i], method, inodes);
+            if (round == 0 || measured.still < shortest[i].still) {
+                shortest[i] = measured;
+            }
+        }
+    }
+    return shortest;
+}
+
 void run(const Options& options) {
     fmt::print("{}\n", describe_machine());
     make_files(options.dir, *std::max_element(options.inodes.begin(), options.inodes.end()));
-    fmt::print("the guest stands still for; the ratios are ours/theirs; {} files renamed since the "
-               "migration began\n",
-               options.changes);
+    fmt::print("the guest stands still for; x: times what it was with fewer inodes; the ratios are "
+               "ours/theirs; {} files renamed since the migration began; the shortest of {}\n",
+               options.changes,
+               options.repeat);
+    std::vector<std::string> programs{options.ours};
+    programs.insert(programs.end(), options.peers.begin(), options.peers.end());
     for (const auto& method : options.methods) {
+        std::vector<Measured> before(programs.size());
         for (const auto inodes : options.inodes) {
             fmt::print("{}, {} inodes, {} open files\n",
                        method,
                        inodes,
                        std::min(options.open_files, inodes / 2));
-            const auto ours = migrate(options, options.ours, method, inodes);
-            print("ours", ours, ours);
-            for (const auto& peer : options.peers) {
-                print(version_of(peer), migrate(options, peer, method, inodes), ours);
+            const auto measured = measure(options, programs, method, inodes);
+            for (std::size_t i = 0; i < programs.size(); ++i) {
+                const auto who = i == 0 ? std::string{"ours"} : version_of(programs[i]);
+                print(who, measured[i], measured.front(), before[i]);
             }
+            before = measured;
         }
     }
 }
@@ -197,6 +226,8 @@ int main(int argc, char** argv) {
     app.add_option("--method", options.methods, "find-paths, file-handles (repeatable)");
     app.add_option("--open-files", options.open_files, "How many of them it has open");
     app.add_option("--changes", options.changes, "How many it renames while it migrates");
+    app.add_option("--repeat", options.repeat, "How often to measure each")
+        ->check(CLI::PositiveNumber);
     CLI11_PARSE(app, argc, argv);
     std::signal(SIGPIPE, SIG_IGN);
     raise_fd_limit();
