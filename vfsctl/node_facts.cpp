@@ -18,10 +18,11 @@ Result<store::Snapshot> read_mappings(Services& services) {
 
 } // namespace
 
-node::NodeFacts collect_facts(Services& services) {
+node::NodeFacts collect_facts(Services& services, bool asks_daemons) {
     node::CollectRequest request;
     request.node = services.node;
     request.vfskit_version = VFSKIT_VERSION;
+    request.asks_daemons = asks_daemons;
     if (const auto snapshot = read_mappings(services)) {
         request.mappings_revision = snapshot->revision.text;
         for (const auto& mapping : snapshot->mappings) {
@@ -39,14 +40,16 @@ Result<std::unique_ptr<store::FactsStore>> open_facts(Services& services) {
     return services.environment.open_facts(services.store_url);
 }
 
-Result<node::FoundFacts> find_facts(Services& services, const node::FactsRequest& request) {
-    return node::find_facts(
-        request,
-        {.this_node = services.node,
-         .collect_here = [&]() -> Result<node::NodeFacts> { return collect_facts(services); },
-         .open_store = [&] { return open_facts(services); },
-         .run_ssh = services.environment.run_ssh,
-         .now = now});
+Result<node::FoundFacts>
+find_facts(Services& services, const node::FactsRequest& request, bool asks_daemons) {
+    return node::find_facts(request,
+                            {.this_node = services.node,
+                             .collect_here = [&]() -> Result<node::NodeFacts> {
+                                 return collect_facts(services, asks_daemons);
+                             },
+                             .open_store = [&] { return open_facts(services); },
+                             .run_ssh = services.environment.run_ssh,
+                             .now = now});
 }
 
 } // namespace vfskit::vfsctl

@@ -152,6 +152,9 @@ NodeFacts collect(const CollectRequest& request, const Places& places) {
         facts.guests.push_back(guest.facts);
     }
     facts.daemons = collect_daemons(places, request.paths, guests, boot, programs);
+    if (request.asks_daemons) {
+        ask_daemons(facts.daemons, places);
+    }
     facts.virtiofsds = collect_virtiofsds(places, programs);
     facts.qemus = collect_qemus(places, guests, programs);
     facts.libvirt = collect_libvirt(places, boot, programs);

@@ -57,6 +57,9 @@ std::vector<BinaryFacts> examine_virtiofsds(const std::vector<std::string>& path
                                             bool wants_libvirt_default,
                                             const Places& places,
                                             ProgramCache& programs);
+/// Puts what the running daemons answer into their open_files.
+void ask_daemons(std::vector<DaemonFacts>& daemons, const Places& places);
+
 std::vector<BinaryFacts> collect_virtiofsds(const Places& places, ProgramCache& programs);
 std::vector<EmulatorFacts> collect_qemus(const Places& places,
                                          const std::vector<RunningGuest>& guests,

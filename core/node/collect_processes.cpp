@@ -275,6 +275,29 @@ const Process& find_server(const std::vector<Process>& processes, const Process&
     return child == processes.end() ? process : *child;
 }
 
+/// Huge pages are where files of a hugetlbfs are mapped from.
+GuestMemoryFacts memory_of(const Places& places, const Process& process, const QemuMemory& memory) {
+    auto facts = memory.facts;
+    const auto mounts = read_mounts(places.proc, std::to_string(process.pid));
+    if (facts.has_hugepages || !mounts) {
+        return facts;
+    }
+    facts.has_hugepages = false;
+    for (const auto& file : memory.files) {
+        const auto* const mount = find_mount(*mounts, file);
+        if (mount == nullptr || mount->fs_type != "hugetlbfs") {
+            continue;
+        }
+        facts.has_hugepages = true;
+        for (const std::string_view option : mount->options) {
+            if (option.starts_with("pagesize=")) {
+                facts.hugepage_bytes = parse_size(option.substr(option.find('=') + 1), 1);
+            }
+        }
+    }
+    return facts;
+}
+
 } // namespace
 
 BinaryKind kind_of(const share::DaemonInfo& daemon) {
@@ -309,7 +332,8 @@ std::vector<RunningGuest> collect_guests(const Places& places, Time boot, Progra
                                     : arguments.is_libvirts ? Manager::libvirt
                                                             : Manager::other,
                          .binary = process.binary.empty() ? process.argv.front() : process.binary,
-                         .version = programs.version(running_program(places, process))};
+                         .version = programs.version(running_program(places, process)),
+                         .memory = memory_of(places, process, arguments.memory)};
         guests.push_back({.facts = std::move(facts), .shares = std::move(arguments.shares)});
     }
     std::ranges::sort(guests, {}, [](const RunningGuest& guest) { return guest.facts.name; });

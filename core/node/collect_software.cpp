@@ -56,6 +56,20 @@ std::vector<std::pair<std::string, std::string>> find_offers(const std::string& 
     return offers;
 }
 
+/// What our libvirt hook puts into shares: its daemon and the wrapper that knows the method.
+std::vector<std::string> find_hook_binaries(const std::string& root) {
+    std::vector<std::string> paths{"/usr/bin/vfskit-virtiofsd"};
+    const auto text = base::read_file(root + "/etc/vfskit/libvirt.conf", max_file);
+    for (const auto line : base::split(text ? std::string_view{*text} : "", '\n')) {
+        const auto equals = line.find('=');
+        const auto key = base::trim(line.substr(0, equals));
+        if (equals != std::string_view::npos && (key == "daemon" || key == "wrapper")) {
+            paths.emplace_back(base::trim(line.substr(equals + 1)));
+        }
+    }
+    return paths;
+}
+
 BinaryFacts examine(const std::string& path, const Places& places, ProgramCache& programs) {
     BinaryFacts binary;
     binary.path = path;
@@ -187,12 +201,15 @@ std::vector<BinaryFacts> examine_virtiofsds(const std::vector<std::string>& path
 
 std::vector<BinaryFacts> collect_virtiofsds(const Places& places, ProgramCache& programs) {
     std::map<std::string, BinaryFacts> binaries;
-    for (const auto* path : {"/usr/libexec/virtiofsd",
-                             "/usr/libexec/virtiofsd.distrib",
-                             "/usr/libexec/vfskit/virtiofsd",
-                             "/usr/lib/qemu/virtiofsd",
-                             "/usr/local/libexec/virtiofsd"}) {
-        if (is_executable(places.root + path)) {
+    auto paths = find_hook_binaries(places.root);
+    paths.insert(paths.end(),
+                 {"/usr/libexec/virtiofsd",
+                  "/usr/libexec/virtiofsd.distrib",
+                  "/usr/libexec/vfskit/virtiofsd",
+                  "/usr/lib/qemu/virtiofsd",
+                  "/usr/local/libexec/virtiofsd"});
+    for (const auto& path : paths) {
+        if (!binaries.contains(path) && is_executable(places.root + path)) {
             binaries.emplace(path, examine(path, places, programs));
         }
     }

@@ -133,6 +133,16 @@ struct DaemonFacts {
     bool operator==(const DaemonFacts&) const = default;
 };
 
+/// The memory of a running guest, as its QEMU was started with it.
+struct GuestMemoryFacts {
+    std::optional<std::uint64_t> bytes; ///< without what was plugged in since
+    std::optional<bool> is_shared;      ///< a vhost-user daemon can map all of it
+    std::optional<bool> has_hugepages;
+    std::optional<std::uint64_t> hugepage_bytes; ///< absent: the host's default size, or none
+
+    bool operator==(const GuestMemoryFacts&) const = default;
+};
+
 /// One running guest (a QEMU process).
 struct GuestFacts {
     std::string name; ///< of its -name option, which is libvirt's domain name; else "pid N"
@@ -143,6 +153,7 @@ struct GuestFacts {
     Manager manager = Manager::other;
     std::string binary;
     std::optional<Version> version; ///< of QEMU as it runs; absent when its file was replaced
+    GuestMemoryFacts memory = {};
 
     bool operator==(const GuestFacts&) const = default;
 };

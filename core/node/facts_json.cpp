@@ -104,6 +104,14 @@ void members(A& archive, DaemonFacts& daemon) {
 }
 
 template <class A>
+void members(A& archive, GuestMemoryFacts& memory) {
+    archive("bytes", memory.bytes);
+    archive("is-shared", memory.is_shared);
+    archive("has-hugepages", memory.has_hugepages);
+    archive("hugepage-bytes", memory.hugepage_bytes);
+}
+
+template <class A>
 void members(A& archive, GuestFacts& guest) {
     archive("name", guest.name);
     archive("uuid", guest.uuid);
@@ -113,6 +121,7 @@ void members(A& archive, GuestFacts& guest) {
     archive("manager", guest.manager);
     archive("binary", guest.binary);
     archive("version", guest.version);
+    archive("memory", guest.memory);
 }
 
 template <class A>

@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <map>
+#include <utility>
 
 namespace vfskit::node {
 
@@ -40,7 +42,8 @@ Properties parse_properties(std::string_view text) {
     return properties;
 }
 
-/// The texts of a JSON object; "driver" also as the word without a key.
+/// The values of a JSON object as -device and -object write them without JSON; "driver" and
+/// "qom-type" also as the word without a key.
 Properties parse_object(std::string_view text) {
     Properties properties;
     const auto object = nlohmann::json::parse(text, nullptr, false);
@@ -48,10 +51,16 @@ Properties parse_object(std::string_view text) {
         for (const auto& [key, value] : object.items()) {
             if (value.is_string()) {
                 properties[key] = value.get<std::string>();
+            } else if (value.is_boolean()) {
+                properties[key] = value.get<bool>() ? "on" : "off";
+            } else if (value.is_number_unsigned()) {
+                properties[key] = value.dump();
             }
         }
-        if (const auto driver = properties.find("driver"); driver != properties.end()) {
-            properties[""] = driver->second;
+        for (const auto* const kind : {"driver", "qom-type"}) {
+            if (const auto found = properties.find(kind); found != properties.end()) {
+                properties[""] = found->second;
+            }
         }
     }
     return properties;
@@ -66,10 +75,88 @@ std::string get(const Properties& properties, std::string_view key) {
     return found == properties.end() ? "" : found->second;
 }
 
+/// What the command line says about memory, before it is known which of it is the guest's.
+struct MemoryArguments {
+    std::optional<std::uint64_t> bytes;
+    std::string file;                                        ///< -mem-path
+    std::map<std::string, Properties, std::less<>> backends; ///< -object, by id
+    std::vector<std::string> used;                           ///< ids of the guest's own
+
+    void take_size(const std::string& value) {
+        const auto properties = parse_properties(value);
+        const auto size = get(properties, "size");
+        bytes = parse_size(size.empty() ? get(properties, "") : size, std::uint64_t{1} << 20);
+    }
+    void take_backend(const std::string& value) {
+        auto properties = parse_either(value);
+        if (get(properties, "").starts_with("memory-backend-")) {
+            backends[get(properties, "id")] = std::move(properties);
+        }
+    }
+    void use(std::string id) {
+        if (!id.empty()) {
+            used.push_back(std::move(id));
+        }
+    }
+};
+
+bool is_on(const Properties& properties, std::string_view key, bool otherwise) {
+    const auto word = get(properties, key);
+    return word.empty() ? otherwise : word == "on" || word == "yes" || word == "true";
+}
+
+/// Adds one back-end of the guest's memory.
+void take_backend(QemuMemory& memory, const Properties& backend) {
+    const bool is_memfd = get(backend, "") == "memory-backend-memfd";
+    const bool is_shared = is_on(backend, "share", is_memfd);
+    memory.facts.is_shared = memory.facts.is_shared.value_or(true) && is_shared;
+    if (const auto file = get(backend, "mem-path"); !file.empty()) {
+        memory.files.push_back(file);
+    }
+    if (is_on(backend, "hugetlb", false)) {
+        memory.facts.has_hugepages = true;
+        memory.facts.hugepage_bytes = parse_size(get(backend, "hugetlbsize"), 1);
+    }
+}
+
+QemuMemory judge_memory(const MemoryArguments& arguments) {
+    QemuMemory memory;
+    memory.facts.bytes = arguments.bytes;
+    for (const auto& id : arguments.used) {
+        if (const auto backend = arguments.backends.find(id); backend != arguments.backends.end()) {
+            take_backend(memory, backend->second);
+        }
+    }
+    if (arguments.used.empty()) {
+        memory.facts.is_shared = false;
+        if (!arguments.file.empty()) {
+            memory.files.push_back(arguments.file);
+        }
+    }
+    if (!memory.facts.has_hugepages && memory.files.empty()) {
+        memory.facts.has_hugepages = false;
+    }
+    return memory;
+}
+
 } // namespace
+
+std::optional<std::uint64_t> parse_size(std::string_view text, std::uint64_t unit) {
+    constexpr std::string_view letters = "bkmgtpe";
+    if (!text.empty()) {
+        const auto letter = letters.find(static_cast<char>(text.back() | 0x20));
+        if (letter != std::string_view::npos) {
+            unit = std::uint64_t{1} << (10 * letter);
+            text.remove_suffix(1);
+        }
+    }
+    const auto number = base::parse_unsigned(text, "Size", UINT64_MAX / unit);
+    return number ? std::optional{*number * unit} : std::nullopt;
+}
 
 QemuArguments parse_qemu_arguments(std::span<const std::string> argv) {
     QemuArguments arguments;
+    MemoryArguments memory;
     std::map<std::string, std::string> sockets; // by character device
     std::vector<Properties> devices;
     for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
@@ -91,6 +178,16 @@ QemuArguments parse_qemu_arguments(std::span<const std::string> argv) {
             if (const auto id = base::parse_unsigned(value, "VMID", UINT32_MAX)) {
                 arguments.vmid = static_cast<std::uint32_t>(*id);
             }
+        } else if (option == "m") {
+            memory.take_size(value);
+        } else if (option == "object") {
+            memory.take_backend(value);
+        } else if (option == "machine" || option == "M") {
+            memory.use(get(parse_either(value), "memory-backend"));
+        } else if (option == "numa") {
+            memory.use(get(parse_either(value), "memdev"));
+        } else if (option == "mem-path") {
+            memory.file = value;
         } else if (option == "chardev") {
             const auto properties = parse_either(value);
             sockets[get(properties, "id")] = get(properties, "path");
@@ -104,6 +201,7 @@ QemuArguments parse_qemu_arguments(std::span<const std::string> argv) {
                 {.socket = sockets[get(device, "chardev")], .tag = get(device, "tag")});
         }
     }
+    arguments.memory = judge_memory(memory);
     return arguments;
 }
 

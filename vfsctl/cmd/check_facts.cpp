@@ -2,7 +2,6 @@
 #include "vfsctl/cmd/check_facts.h"
 
 #include "core/base/file.h"
-#include "core/control/client.h"
 #include "core/store/pve_resources.h"
 #include "vfsctl/node_facts.h"
 
@@ -19,9 +18,6 @@ namespace {
 using node::NodeFacts;
 
 constexpr std::size_t max_facts_bytes = std::size_t{8} << 20U;
-constexpr std::size_t max_examples = 5;
-// A daemon compares some 100 000 files a second.
-constexpr std::chrono::seconds report_timeout{20};
 
 Result<NodeFacts> read_facts_file(const std::string& path) {
     VFSKIT_TRY_ASSIGN(const auto content, base::read_file(path, max_facts_bytes));
@@ -30,53 +26,6 @@ Result<NodeFacts> read_facts_file(const std::string& path) {
         return std::move(facts).error().at({path, 0, {}});
     }
     return facts;
-}
-
-node::OpenFilesFacts summarize(const control::MigrationReport& report) {
-    node::OpenFilesFacts files;
-    for (const auto& file : report.files) {
-        switch (file.passage) {
-        case control::Passage::none:
-            ++files.stuck;
-            break;
-        case control::Passage::same_directory:
-            ++files.by_handle;
-            break;
-        case control::Passage::same_host:
-            ++files.by_descriptor;
-            break;
-        }
-        if (files.examples.size() < max_examples && !file.path.empty()) {
-            files.examples.push_back(file.path);
-        }
-    }
-    // What the report counts and does not list may be of the worst kind.
-    files.stuck +=
-        report.unreachable - std::min<std::uint64_t>(report.unreachable, report.files.size());
-    files.locks = report.posix_locks + report.flocks;
-    files.locks_move = report.locks_move;
-    return files;
-}
-
-/// Daemons of this host answer for themselves; one that does not leaves the question open.
-void ask_daemons(NodeFacts& facts, const std::vector<PlacedVm>& vms) {
-    for (auto& daemon : facts.daemons) {
-        const bool is_ours = std::ranges::any_of(vms, [&](const PlacedVm& placed) {
-            return daemon.vm == placed.vm.name && placed.node == facts.node;
-        });
-        if (!is_ours || !daemon.is_alive || !daemon.control_socket) {
-            continue;
-        }
-        auto client = control::Client::connect(*daemon.control_socket, report_timeout);
-        if (!client) {
-            continue;
-        }
-        if (const auto report = client->migration_report()) {
-            daemon.open_files = summarize(*report);
-        } else if (report.error().code() == ENOTCONN) {
-            daemon.open_files = node::OpenFilesFacts{}; // no guest has mounted it: nothing is open
-        }
-    }
 }
 
 } // namespace
@@ -125,16 +74,15 @@ Result<CheckGround> prepare_ground(const FactsChoice& choice,
         request.max_age = std::chrono::seconds{choice.max_age};
         auto& origin = origins.emplace_back();
         origin.node = node;
-        auto found = find_facts(services, request);
+        const bool is_source = std::ranges::any_of(
+            vms, [&node](const PlacedVm& placed) { return placed.node == node; });
+        auto found = find_facts(services, request, is_source);
         if (!found) {
             origin.problem = found.error().describe();
             continue;
         }
         origin.origin = found->origin;
         origin.age = found->age;
-        if (node == services.environment.node_name && !request.file) {
-            ask_daemons(found->facts, vms);
-        }
         facts.push_back(std::move(found->facts));
     }
     return CheckGround{check::Cluster{std::move(snapshot.mappings), std::move(facts)},

@@ -39,8 +39,8 @@ struct CheckGround {
 };
 
 /// The store's mappings and the facts of `nodes`: of the files first, then published, then over
-/// ssh. A node without facts is no error: the check finds that. Of the daemons of `vms` that run on
-/// this node it is asked what their guests have open.
+/// ssh. A node without facts is no error: the check finds that. If one of `vms` is on this node,
+/// its daemons are asked what their guests have open, as they are for published facts and over ssh.
 Result<CheckGround> prepare_ground(const FactsChoice& choice,
                                    const std::set<std::string>& nodes,
                                    const std::vector<PlacedVm>& vms,

@@ -132,7 +132,8 @@ struct World {
                           .started_at = world_time - 1h,
                           .manager = node::Manager::libvirt,
                           .binary = "/usr/bin/qemu-system-x86_64",
-                          .version = node::Version{10, 0, 2}}};
+                          .version = node::Version{10, 0, 2},
+                          .memory = {}}};
         migration.now = world_time + 1s;
     }
 

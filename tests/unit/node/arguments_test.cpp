@@ -118,6 +118,91 @@ TEST(QemuArguments, UndoDoubledCommas) {
     EXPECT_EQ(arguments.shares.at(0).socket, "/run/a,b");
 }
 
+GuestMemoryFacts memory_of(const Argv& argv) {
+    return parse_qemu_arguments(argv).memory.facts;
+}
+
+TEST(QemuMemory, OfLibvirtIsSharedByItsBackend) {
+    EXPECT_EQ(
+        memory_of(
+            {"-machine",
+             "pc-q35-10.0,usb=off,memory-backend=pc.ram",
+             "-m",
+             "size=262144k",
+             "-object",
+             R"({"qom-type":"memory-backend-memfd","id":"pc.ram","share":true,"size":268435456})"}),
+        (GuestMemoryFacts{
+            .bytes = 268435456, .is_shared = true, .has_hugepages = false, .hugepage_bytes = {}}));
+}
+
+TEST(QemuMemory, OfProxmoxHasCellsOnHugepages) {
+    const auto memory =
+        parse_qemu_arguments(Argv{"-m",
+                                  "2048",
+                                  "-object",
+                                  "memory-backend-file,id=ram-node0,size=1024M,"
+                                  "mem-path=/run/hugepages/kvm/2048kB,share=on,prealloc=yes",
+                                  "-numa",
+                                  "node,nodeid=0,cpus=0,memdev=ram-node0",
+                                  "-object",
+                                  "memory-backend-file,id=ram-node1,size=1024M,"
+                                  "mem-path=/run/hugepages/kvm/2048kB,share=on,prealloc=yes",
+                                  "-numa",
+                                  "node,nodeid=1,cpus=1,memdev=ram-node1"})
+            .memory;
+    EXPECT_EQ(memory.facts.bytes, std::uint64_t{2} << 30);
+    EXPECT_EQ(memory.facts.is_shared, true);
+    EXPECT_FALSE(memory.facts.has_hugepages); // the file system tells
+    EXPECT_THAT(memory.files,
+                ElementsAre("/run/hugepages/kvm/2048kB", "/run/hugepages/kvm/2048kB"));
+}
+
+TEST(QemuMemory, OfTwoCellsIsSharedOnlyIfBothAre) {
+    EXPECT_EQ(memory_of({"-object",
+                         "memory-backend-memfd,id=a,size=1G",
+                         "-object",
+                         "memory-backend-ram,id=b,size=1G",
+                         "-numa",
+                         "node,memdev=a",
+                         "-numa",
+                         "node,memdev=b"})
+                  .is_shared,
+              false);
+}
+
+TEST(QemuMemory, WithoutABackendIsPrivate) {
+    EXPECT_EQ(memory_of({"-m", "1G"}),
+              (GuestMemoryFacts{.bytes = std::uint64_t{1} << 30,
+                                .is_shared = false,
+                                .has_hugepages = false,
+                                .hugepage_bytes = {}}));
+    // Another object of that kind is not the guest's.
+    EXPECT_EQ(memory_of({"-object", "memory-backend-memfd,id=x,size=1G"}).is_shared, false);
+}
+
+TEST(QemuMemory, OfAMemfdTellsItsHugepages) {
+    const auto memory = memory_of({"-machine",
+                                   "q35,memory-backend=m",
+                                   "-object",
+                                   "memory-backend-memfd,id=m,size=1G,hugetlb=on,hugetlbsize=2M"});
+    EXPECT_EQ(memory.has_hugepages, true);
+    EXPECT_EQ(memory.hugepage_bytes, std::uint64_t{2} << 20);
+    EXPECT_EQ(memory.is_shared, true);
+}
+
+TEST(QemuMemory, OfAnUnknownBackendIsNotKnown) {
+    EXPECT_FALSE(memory_of({"-machine", "q35,memory-backend=gone"}).is_shared);
+}
+
+TEST(QemuMemory, SizesHaveUnits) {
+    EXPECT_EQ(parse_size("512", 1 << 20), std::uint64_t{512} << 20);
+    EXPECT_EQ(parse_size("4g", 1), std::uint64_t{4} << 30);
+    EXPECT_EQ(parse_size("1T", 1), std::uint64_t{1} << 40);
+    EXPECT_FALSE(parse_size("", 1));
+    EXPECT_FALSE(parse_size("M", 1));
+    EXPECT_FALSE(parse_size("99999999999999E", 1));
+}
+
 TEST(UnixSockets, AreReadWithTheirPaths) {
     const auto paths =
         parse_unix_sockets("Num       RefCount Protocol Flags    Type St Inode Path\n"
