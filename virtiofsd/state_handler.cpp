@@ -226,6 +226,7 @@ Result<void> StateHandler::take_over(std::span<const std::byte> bytes, int cance
     device_state::LoadOptions options;
     options.on_error = options_.on_error;
     options.offered = offered_by(session_.options());
+    options.announces_submounts = options_.save.announce_submounts;
     options.host = options_.save.host;
     if (fd_passing_ != nullptr) {
         options.connect = [this, cancel_fd](const device_state::DescriptorOffer& offer) {

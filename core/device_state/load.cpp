@@ -504,6 +504,11 @@ Result<NegotiatedState>
 load(const State& state, PassthroughFs& filesystem, const LoadOptions& options, LogSink& log) {
     VFSKIT_TRY_ASSIGN(const auto tree, InodeTree::make(state));
     VFSKIT_TRY_ASSIGN(const auto negotiated, negotiated_of(state, options.offered));
+    if (state.options.announce_submounts && !options.announces_submounts && !state.inodes.empty()) {
+        return Error{ENOTSUP, "The source shows its guest submounts, which this daemon does not do"}
+            .with_remedy("Start virtiofsd on the destination with --announce-submounts as on the "
+                         "source");
+    }
     filesystem.destroy();
     filesystem.init(negotiated); // open files are opened by its rules
     if (auto loaded = Loader{state, tree, filesystem, options, log}.load(); !loaded) {

@@ -24,6 +24,9 @@ struct LoadOptions {
     /// What this daemon would agree on with a guest that can do everything. Bounds what the source
     /// may have agreed on, and stands in for what an upstream source does not send.
     fuse::NegotiatedState offered;
+    /// Mounts below the shared directory are shown as mounts. INIT does not agree on it, and the
+    /// guest relies on it all the same: without it files of two filesystems share inode numbers.
+    bool announces_submounts = true;
     HostId host;
     /// How to reach a source that offers its open descriptors; absent: this daemon cannot. It is
     /// called after the source's host and shared directory have been proved to be ours.

@@ -541,6 +541,18 @@ TEST_F(Migration, RefusesUpstreamsPromisesToo) {
     EXPECT_THAT(destination.load(state).error().remedy(), HasSubstr("--posix-acl"));
 }
 
+TEST_F(Migration, RefusesToHideSubmountsThatTheGuestWasShown) {
+    Side source{here_.root()};
+    source.mount();
+    Side destination{there_.root()};
+    destination.load_options.announces_submounts = false;
+    EXPECT_THAT(destination.load(source.save()).error().remedy(),
+                HasSubstr("--announce-submounts"));
+
+    source.save_options.announce_submounts = false; // nothing was promised
+    EXPECT_TRUE(destination.load(source.save()));
+}
+
 TEST_F(Migration, RefusesFeaturesItDoesNotKnow) {
     Side source{here_.root()};
     source.mount(Side::usual_flags | (std::uint64_t{1} << 60U));
