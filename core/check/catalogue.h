@@ -48,6 +48,7 @@ enum class Code : std::uint16_t {
     replicas_verify_handles = 34,
     declared_same_but_different = 35,
     declared_same_unproved = 36,
+    copies_not_compared = 37,
     // The daemons.
     target_daemon_missing = 40,
     source_daemon_too_old = 41,
@@ -85,6 +86,7 @@ enum class Code : std::uint16_t {
     cache_always_with_replicas = 81,
     tag_too_long = 82,
     duplicate_tag = 83,
+    memory_short = 84,
     // What the guest has open.
     open_files_unreachable = 90,
     open_files_will_fail = 91,

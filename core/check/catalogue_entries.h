@@ -115,7 +115,8 @@ inline constexpr std::array catalogue_entries{
     CatalogueEntry{Code::path_not_directory,
                    Severity::blocker,
                    "the path is not a directory on the target",
-                   "virtiofsd does not start with something else than a directory.",
+                   "Upstream's virtiofsd does not start with something else than a directory. The "
+                   "bundled one shares single files, too, and refuses the guest of a directory.",
                    "Give the mapping the path of a directory on the target"},
     CatalogueEntry{Code::path_not_mounted,
                    Severity::blocker,
@@ -139,7 +140,8 @@ inline constexpr std::array catalogue_entries{
                    Severity::blocker,
                    "the daemon may not open file handles",
                    "open_by_handle_at(2) wants CAP_DAC_READ_SEARCH on the host itself: root, not "
-                   "inside a user namespace.",
+                   "inside a user namespace. A daemon without file handles for its inodes, as "
+                   "upstream's before 1.13.3, drops it unless it is told to keep it.",
                    "Run the daemon as root on the host with --modcaps=+dac_read_search, or use the "
                    "method find-paths"},
     CatalogueEntry{Code::different_directories,
@@ -177,6 +179,13 @@ inline constexpr std::array catalogue_entries{
                    "The facts cannot tell whether both nodes have one directory. The destination's "
                    "daemon compares file handles and refuses if not.",
                    "Collect the facts of both nodes anew with vfsctl as root"},
+    CatalogueEntry{Code::copies_not_compared,
+                   Severity::warning,
+                   "nobody has compared the copies",
+                   "Under find-paths every file that the guest knows must be in the copy under its "
+                   "name. If one is not, the destination refuses and the guest goes on at the "
+                   "source; with on-error guest-error it moves and every use of the file fails.",
+                   "See that the copies are alike when the guest moves, or share one directory"},
 
     CatalogueEntry{Code::target_daemon_missing,
                    Severity::blocker,
@@ -217,11 +226,11 @@ inline constexpr std::array catalogue_entries{
                    "nobody can say that the migration would not kill the guest.",
                    "Collect the facts on the source anew as root"},
     CatalogueEntry{Code::daemon_runs_other_method,
-                   Severity::blocker,
+                   Severity::warning,
                    "the running daemon uses another method",
                    "A daemon keeps the method that it was started with. A VM that was started "
                    "before the mapping's method was set migrates by virtiofsd's default, without a "
-                   "word.",
+                   "word. The check judges the method that the daemon has.",
                    "Restart the VM, or detach and attach the share"},
     CatalogueEntry{Code::daemon_runs_other_flags,
                    Severity::warning,
@@ -229,13 +238,15 @@ inline constexpr std::array catalogue_entries{
                    "The share was started before its options were changed; after the migration "
                    "the new ones hold.",
                    "Restart the VM, or detach and attach the share, to have them now"},
-    CatalogueEntry{Code::option_missing_on_target,
-                   Severity::blocker,
-                   "the target's daemon lacks an option that the guest relies on",
-                   "Writeback, ACLs and submounts are agreed on when the guest mounts the share. A "
-                   "destination without them refuses the state: \"Migration source wants … "
-                   "enabled, but it is disabled on the destination\".",
-                   "Start the target's daemon with the options of the source's"},
+    CatalogueEntry{
+        Code::option_missing_on_target,
+        Severity::blocker,
+        "the target's daemon lacks an option that the guest relies on",
+        "Writeback, ACLs, security labels, locks on the host and submounts are promised to the "
+        "guest when it mounts the share. A destination without them refuses the state: \"Migration "
+        "source wants … enabled, but it is disabled on the destination\". It also refuses "
+        "descriptors without --migration-mode=fd-passing.",
+        "Start the target's daemon with the options of the source's"},
     CatalogueEntry{Code::nobody_listens,
                    Severity::blocker,
                    "no daemon listens for the share on the target",
@@ -390,6 +401,14 @@ inline constexpr std::array catalogue_entries{
                    "The guest can use only one of them, and which one may change with the node. "
                    "libvirt refuses to define it, Proxmox VE and QEMU do not.",
                    "Take one of them out, or give it another mapping"},
+
+    CatalogueEntry{
+        Code::memory_short,
+        Severity::warning,
+        "little free memory on the target",
+        "The VM has more memory than the target has available. QEMU starts all the same, "
+        "and when the pages arrive the target swaps, or its kernel ends a process.",
+        "Free memory on the target, or choose another"},
 
     CatalogueEntry{Code::open_files_unreachable,
                    Severity::blocker,

@@ -78,6 +78,10 @@ DaemonAbilities abilities_of(const node::DaemonFacts& daemon, const node::Binary
         // Which of our versions it is, its file no longer tells.
         abilities.methods[static_cast<std::size_t>(MigrationMethod::fd_passing)] = Answer::unknown;
     }
+    if (daemon.is_alive && daemon.options && daemon.options->is_method_explicit) {
+        // It would not have started with a word that it does not know.
+        abilities.methods[static_cast<std::size_t>(daemon.options->method)] = Answer::yes;
+    }
     return abilities;
 }
 

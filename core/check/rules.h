@@ -8,6 +8,7 @@
 #include "core/check/migration.h"
 #include "core/check/vm.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,7 +44,8 @@ struct ShareScene {
     const mapping::DirectoryMapping* mapping = nullptr; ///< nullptr: not of a mapping
     MappedPath source_path;
     const node::DaemonFacts* daemon = nullptr; ///< on the source
-    /// How it will travel: the mapping's method, else the running daemon's.
+    /// How it will travel: by the running daemon's method, as far as the facts tell, else by the
+    /// mapping's. Absent for a mapping without one.
     std::optional<mapping::MigrationMethod> method;
     bool verifies_handles = false; ///< the source sends handles to compare
 };
@@ -73,6 +75,17 @@ struct Server {
 /// `target` has facts. Empty where nobody will.
 Server find_server(const Scene& scene, const VmShare& share, const End& target);
 
+/// The memory that has to move: the running guest's where the facts know it, else the
+/// configuration's.
+struct GuestMemory {
+    std::optional<bool> is_shared;
+    std::string reason; ///< what decides it; may be empty
+    std::optional<std::uint64_t> bytes;
+    bool has_hugepages = false;
+    std::optional<std::uint64_t> hugepage_bytes; ///< absent: the host's default size
+};
+GuestMemory memory_of(const Scene& scene);
+
 /// Facts missing or too old. True if there are facts to go on with.
 bool judge_facts(const Scene& scene, const End& end, Code missing, std::vector<Finding>& findings);
 
@@ -89,7 +102,7 @@ void judge_source_daemon(const Scene& scene,
 /// Locks that hold the guest at the source: rules_open_files.cpp.
 void judge_locks(const Scene& scene, const ShareScene& share, std::vector<Finding>& findings);
 
-/// Versions, huge pages, hook, return path: rules_target.cpp.
+/// Versions, memory, hook, return path: rules_target.cpp.
 void judge_target_node(const Scene& scene, const End& target, std::vector<Finding>& findings);
 /// The mapped directory on the target: rules_target.cpp.
 void judge_target_path(const Scene& scene,

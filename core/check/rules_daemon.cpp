@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace vfskit::check {
 namespace {
 
@@ -120,21 +122,35 @@ struct SharedOptions {
     bool xattr = false;
     bool readonly = false;
     share::CachePolicy cache = share::CachePolicy::automatic;
+    std::optional<mapping::MigrationMethod> method = {};
+    // Where nothing says otherwise, what the source has the target will have.
+    bool security_label = true;
+    bool posix_lock = true;
+    bool flock = true;
 };
 
-SharedOptions shared_options(const node::DaemonOptions& options) {
+/// `daemon` has options.
+SharedOptions shared_options(const node::DaemonFacts& daemon) {
+    const auto& options = *daemon.options;
+    const auto has = [&daemon](std::string_view word) {
+        return std::ranges::find(daemon.argv, word) != daemon.argv.end();
+    };
     return {.writeback = options.writeback,
             .acl = options.posix_acl != share::Negotiation::never,
             .announce_submounts = options.announce_submounts,
             .xattr = options.xattr,
             .readonly = options.readonly,
-            .cache = options.cache};
+            .cache = options.cache,
+            .method = options.method,
+            .security_label = options.security_label != share::Negotiation::never,
+            .posix_lock = has("--posix-lock"),
+            .flock = has("--flock")};
 }
 
 /// What the target's daemon will be started with, as far as that is known beforehand.
 std::optional<SharedOptions> planned_options(const VmShare& share, const Server& server) {
     if (server.daemon != nullptr) {
-        return server.daemon->options ? std::optional{shared_options(*server.daemon->options)}
+        return server.daemon->options ? std::optional{shared_options(*server.daemon)}
                                       : std::nullopt;
     }
     if (share.launch == LaunchKind::pve) {
@@ -152,13 +168,17 @@ void judge_options(const ShareScene& scene,
                    const End& target,
                    const SharedOptions& there,
                    std::vector<Finding>& findings) {
-    const auto here = shared_options(*scene.daemon->options);
+    const auto here = shared_options(*scene.daemon);
     const auto lacks = [&](std::string_view option) {
         add(findings,
             Code::option_missing_on_target,
             subject_of(*scene.share),
             fmt::format("Its daemon has {}, the one on '{}' has not", option, target.name));
     };
+    // A destination takes paths and handles unasked, descriptors not.
+    if (scene.method == mapping::MigrationMethod::fd_passing && there.method != scene.method) {
+        lacks("migration-mode=fd-passing");
+    }
     if (here.writeback && !there.writeback) {
         lacks("writeback");
     }
@@ -167,6 +187,15 @@ void judge_options(const ShareScene& scene,
     }
     if (here.announce_submounts && !there.announce_submounts) {
         lacks("announce-submounts");
+    }
+    if (here.security_label && !there.security_label) {
+        lacks("security-label");
+    }
+    if (here.posix_lock && !there.posix_lock) {
+        lacks("posix-lock");
+    }
+    if (here.flock && !there.flock) {
+        lacks("flock");
     }
     const auto differs = [&](std::string_view option) {
         add(findings,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether both ends have one directory, where the method or the mapping says so.
 #include "core/check/rules.h"
+#include "core/share/capabilities.h"
 
 #include <fmt/format.h>
 
@@ -10,10 +11,32 @@ namespace {
 using mapping::MigrationMethod;
 using mapping::PathRelation;
 
+/// A running daemon has the capability if it was told to keep it, or needs it for its inodes (with
+/// ours: or for its own method), as upstream's does by default since 1.13.3.
+bool may_open_handles(const Server& server) {
+    if (server.daemon == nullptr || !server.daemon->options) {
+        return true; // it is started as the method wants it
+    }
+    const auto& options = *server.daemon->options;
+    const auto changes = share::parse_capability_changes(options.modcaps.value_or("+chown"));
+    if (changes && share::adds_capability(*changes, "dac_read_search")) {
+        return true;
+    }
+    if (options.inode_file_handles) {
+        return options.inode_file_handles != share::InodeFileHandles::never ||
+               (server.kind() == node::BinaryKind::bundled &&
+                options.method == MigrationMethod::file_handles);
+    }
+    constexpr node::Version handles_by_default{1, 13, 3};
+    return server.kind() == node::BinaryKind::bundled ||
+           server.daemon->version.value_or(handles_by_default) >= handles_by_default;
+}
+
+/// `server`: who must open them here; nullptr at the source, which only asks for them.
 void judge_handles(const ShareScene& share,
                    const End& end,
                    const node::PathFacts& facts,
-                   bool must_open,
+                   const Server* server,
                    std::vector<Finding>& findings) {
     const auto subject = [&share] { return subject_of(*share.share); };
     if (facts.name_to_handle_works == false) {
@@ -34,14 +57,15 @@ void judge_handles(const ShareScene& share,
                 "Whether '{}' on '{}' gives file handles is not known", facts.path, end.name));
         return;
     }
-    if (!must_open) {
+    if (server == nullptr) {
         return;
     }
-    if (end.facts()->has_dac_read_search == false) {
+    if (end.facts()->has_dac_read_search == false || !may_open_handles(*server)) {
         add(findings,
             Code::capability_missing,
             subject(),
-            fmt::format("On '{}' there is no CAP_DAC_READ_SEARCH to open file handles with",
+            fmt::format("{} '{}' has no CAP_DAC_READ_SEARCH to open file handles with",
+                        server->daemon != nullptr ? "Its daemon on" : "What would serve it on",
                         end.name));
     } else if (facts.open_by_handle_works == false) {
         add(findings,
@@ -108,6 +132,8 @@ void judge_sameness(const Scene& scene,
     if (!needs_one && !declares_one && share.verifies_handles) {
         report(Code::replicas_verify_handles,
                "are not one directory, and its daemon has file handles compared");
+    } else if (!needs_one && !declares_one && share.method) {
+        report(Code::copies_not_compared, "are not proved to be one directory");
     }
     const bool caches_all = share.share->cache == share::CachePolicy::always ||
                             (share.daemon != nullptr && share.daemon->options &&
@@ -129,13 +155,14 @@ void judge_identity(const Scene& scene,
     const auto path = scene.cluster->path_of(*share.mapping, target.name, target.node);
     const bool uses_handles = share.method == MigrationMethod::file_handles;
     if (path.facts != nullptr && uses_handles) {
-        judge_handles(share, target, *path.facts, true, findings);
+        const auto server = find_server(scene, *share.share, target);
+        judge_handles(share, target, *path.facts, &server, findings);
     }
     if (scene.source.node == nullptr) {
         return; // the target's half alone
     }
     if (share.source_path.facts != nullptr && uses_handles) {
-        judge_handles(share, scene.source, *share.source_path.facts, false, findings);
+        judge_handles(share, scene.source, *share.source_path.facts, nullptr, findings);
     }
     if (path.facts != nullptr && share.source_path.facts != nullptr) {
         judge_sameness(scene, share, target, *path.facts, findings);

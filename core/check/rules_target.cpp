@@ -60,13 +60,9 @@ void judge_libvirt(const End& target, std::vector<Finding>& findings) {
     }
 }
 
-void judge_hugepages(const Scene& scene, const End& target, std::vector<Finding>& findings) {
-    const auto& vm = *scene.vm;
-    if (!vm.has_hugepages || vm.shares.empty()) {
-        return;
-    }
+void judge_hugepages(const GuestMemory& guest, const End& target, std::vector<Finding>& findings) {
     const auto& memory = target.facts()->memory;
-    if (!memory || !vm.memory_bytes) {
+    if (!memory || !guest.bytes) {
         add(findings,
             Code::deciding_fact_unknown,
             subject_of_node(target.name),
@@ -75,14 +71,14 @@ void judge_hugepages(const Scene& scene, const End& target, std::vector<Finding>
     }
     const node::HugepagesFacts* pool = nullptr;
     for (const auto& candidate : memory->hugepages) {
-        const bool fits = vm.hugepage_bytes ? candidate.page_bytes == *vm.hugepage_bytes
-                                            : pool == nullptr || candidate.total > pool->total;
+        const bool fits = guest.hugepage_bytes ? candidate.page_bytes == *guest.hugepage_bytes
+                                               : pool == nullptr || candidate.total > pool->total;
         pool = fits ? &candidate : pool;
     }
     const auto page_bytes = pool != nullptr && pool->page_bytes != 0
                                 ? pool->page_bytes
-                                : vm.hugepage_bytes.value_or(std::uint64_t{2} << 20);
-    const auto needed = (*vm.memory_bytes + page_bytes - 1) / page_bytes;
+                                : guest.hugepage_bytes.value_or(std::uint64_t{2} << 20);
+    const auto needed = (*guest.bytes + page_bytes - 1) / page_bytes;
     const auto free = pool == nullptr ? 0 : pool->free;
     if (free < needed) {
         add(findings,
@@ -92,6 +88,23 @@ void judge_hugepages(const Scene& scene, const End& target, std::vector<Finding>
                         needed,
                         page_bytes >> 10,
                         free));
+    }
+}
+
+void judge_memory(const Scene& scene, const End& target, std::vector<Finding>& findings) {
+    const auto guest = memory_of(scene);
+    if (guest.has_hugepages) {
+        judge_hugepages(guest, target, findings);
+        return;
+    }
+    const auto& memory = target.facts()->memory;
+    if (memory && guest.bytes && memory->available_bytes < *guest.bytes) {
+        add(findings,
+            Code::memory_short,
+            subject_of_node(target.name),
+            fmt::format("The VM has {} MiB, {} MiB are available",
+                        *guest.bytes >> 20,
+                        memory->available_bytes >> 20));
     }
 }
 
@@ -200,7 +213,7 @@ void judge_target_node(const Scene& scene, const End& target, std::vector<Findin
             judge_libvirt(target, findings);
         }
     }
-    judge_hugepages(scene, target, findings);
+    judge_memory(scene, target, findings);
     judge_return_path(scene, target, findings);
 }
 

@@ -16,14 +16,15 @@ void judge_memory(const Scene& scene, std::vector<Finding>& findings) {
     if (vm.shares.empty()) {
         return;
     }
-    if (vm.has_shared_memory == false) {
+    const auto memory = memory_of(scene);
+    if (memory.is_shared == false) {
         add(findings,
             Code::memory_not_shared,
             subject_of(vm),
-            vm.memory_reason.empty()
+            memory.reason.empty()
                 ? "virtiofsd cannot map the guest's memory"
-                : fmt::format("virtiofsd cannot map the guest's memory: {}", vm.memory_reason));
-    } else if (!vm.has_shared_memory) {
+                : fmt::format("virtiofsd cannot map the guest's memory: {}", memory.reason));
+    } else if (!memory.is_shared) {
         add(findings,
             Code::description_incomplete,
             subject_of(vm),
@@ -167,6 +168,29 @@ void judge_addresses(const Scene& scene, std::vector<Finding>& findings) {
 }
 
 } // namespace
+
+GuestMemory memory_of(const Scene& scene) {
+    const auto& vm = *scene.vm;
+    GuestMemory memory{.is_shared = vm.has_shared_memory,
+                       .reason = vm.memory_reason,
+                       .bytes = vm.memory_bytes,
+                       .has_hugepages = vm.has_hugepages,
+                       .hugepage_bytes = vm.hugepage_bytes};
+    if (scene.guest == nullptr) {
+        return memory;
+    }
+    const auto& running = scene.guest->memory;
+    if (running.is_shared && running.is_shared != memory.is_shared) {
+        memory.is_shared = running.is_shared;
+        memory.reason = *running.is_shared ? "" : "its QEMU was started without shared memory";
+    }
+    memory.bytes = running.bytes ? running.bytes : memory.bytes;
+    if (running.has_hugepages) {
+        memory.has_hugepages = *running.has_hugepages;
+        memory.hugepage_bytes = running.hugepage_bytes;
+    }
+    return memory;
+}
 
 void judge_vm(const Scene& scene, std::vector<Finding>& findings) {
     judge_memory(scene, findings);

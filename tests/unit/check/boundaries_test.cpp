@@ -152,6 +152,30 @@ const Boundary boundaries[] = {
          w.target.has_dac_read_search = false;
      },
      [](World& w) { w.target.has_dac_read_search = false; }},
+    {Code::capability_missing,
+     "UpstreamDropsTheCapability",
+     [](World& w) {
+         w.use_socket();
+         w.use_file_handles();
+     },
+     [](World& w) {
+         w.use_socket();
+         w.use_file_handles();
+         w.target.daemons[0].options->modcaps = "+dac_read_search";
+     }},
+    {Code::capability_missing,
+     "OursWithoutHandlesForInodes",
+     [](World& w) {
+         w.use_socket();
+         w.use_file_handles();
+         w.target.daemons[0].kind = node::BinaryKind::bundled;
+         w.target.daemons[0].options->inode_file_handles = share::InodeFileHandles::never;
+     },
+     [](World& w) {
+         w.use_socket();
+         w.use_file_handles();
+         w.target.daemons[0].kind = node::BinaryKind::bundled;
+     }},
     {Code::different_directories,
      "OtherInode",
      [](World& w) {
@@ -159,6 +183,17 @@ const Boundary boundaries[] = {
          w.target_path().inode = 2;
      },
      [](World& w) { w.use_file_handles(); }},
+    {Code::different_directories,
+     "TheDaemonHasHandlesAndTheMappingPaths",
+     [](World& w) {
+         w.daemon().options->method = MigrationMethod::file_handles;
+         w.target_path().inode = 2;
+     },
+     [](World& w) {
+         w.use_file_handles();
+         w.daemon().options->method = MigrationMethod::find_paths;
+         w.target_path().inode = 2;
+     }},
     {Code::different_directories,
      "OtherHandle",
      [](World& w) {
@@ -225,6 +260,14 @@ const Boundary boundaries[] = {
          w.target_path().inode.reset();
      },
      [](World& w) { w.media().path_relation = PathRelation::same_directory; }},
+    {Code::copies_not_compared, "Copies", [](World& w) { w.target_path().inode = 2; }, nothing},
+    {Code::copies_not_compared,
+     "CopiesThatTheDaemonTakesForOneDirectory",
+     [](World& w) { w.target_path().inode = 2; },
+     [](World& w) {
+         w.target_path().inode = 2;
+         w.daemon().options->method = MigrationMethod::file_handles;
+     }},
     {Code::target_daemon_missing,
      "NoVirtiofsd",
      [](World& w) { w.target.virtiofsds.clear(); },
@@ -270,9 +313,29 @@ const Boundary boundaries[] = {
          w.use_file_handles();
          w.target.virtiofsds[0].version = node::Version{1, 12, 0};
      }},
+    {Code::deciding_fact_unknown,
+     "WhetherABinaryThatIsGoneKnowsFdPassing",
+     [](World& w) {
+         w.use_bundled_daemons();
+         w.use_one_host();
+         w.media().live_migration_method = MigrationMethod::fd_passing;
+         w.media().path_relation = PathRelation::same_directory;
+         w.daemon().is_binary_replaced = true;
+         w.daemon().options->method = MigrationMethod::fd_passing;
+     },
+     [](World& w) {
+         w.use_bundled_daemons();
+         w.use_one_host();
+         w.media().live_migration_method = MigrationMethod::fd_passing;
+         w.media().path_relation = PathRelation::same_directory;
+         w.daemon().is_binary_replaced = true;
+         w.daemon().options->method = MigrationMethod::fd_passing;
+         w.daemon().options->is_method_explicit = true; // it runs with it
+     }},
     {Code::method_unknown_to_daemon,
      "FdPassingWithUpstream",
      [](World& w) {
+         w.daemon().options->method = MigrationMethod::fd_passing;
          w.media().live_migration_method = MigrationMethod::fd_passing;
          w.media().path_relation = PathRelation::same_directory;
      },
@@ -322,6 +385,36 @@ const Boundary boundaries[] = {
          w.target.daemons[0].options->writeback = true;
      }},
     {Code::option_missing_on_target,
+     "LocksOnTheHostOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.daemon().argv = {"--posix-lock"};
+     },
+     [](World& w) {
+         w.use_socket();
+         w.daemon().argv = w.target.daemons[0].argv = {"--posix-lock"};
+     }},
+    {Code::option_missing_on_target,
+     "FlockOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.daemon().argv = {"--flock"};
+     },
+     [](World& w) {
+         w.use_socket();
+         w.target.daemons[0].argv = {"--flock"}; // more on the target is no harm
+     }},
+    {Code::option_missing_on_target,
+     "SecurityLabelsOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->security_label = share::Negotiation::always;
+     },
+     [](World& w) {
+         w.use_pve(); // what nothing says there will be as on the source
+         w.daemon().options->security_label = share::Negotiation::always;
+     }},
+    {Code::option_missing_on_target,
      "SubmountsOnlyOnSource",
      [](World& w) {
          w.use_socket();
@@ -330,6 +423,19 @@ const Boundary boundaries[] = {
      [](World& w) {
          w.use_socket();
          w.daemon().options->announce_submounts = false; // more on the target is no harm
+     }},
+    {Code::option_missing_on_target,
+     "DescriptorsToADaemonThatTakesNone",
+     [](World& w) {
+         w.use_socket();
+         w.media().live_migration_method = MigrationMethod::fd_passing;
+         w.daemon().options->method = MigrationMethod::fd_passing;
+     },
+     [](World& w) {
+         w.use_socket();
+         w.media().live_migration_method = MigrationMethod::fd_passing;
+         w.daemon().options->method = MigrationMethod::fd_passing;
+         w.target.daemons[0].options->method = MigrationMethod::fd_passing;
      }},
     {Code::nobody_listens,
      "NobodyListens",
@@ -475,6 +581,48 @@ const Boundary boundaries[] = {
      [](World& w) {
          w.vm.has_hugepages = true;
          w.vm.hugepage_bytes = std::uint64_t{2} << 20U;
+     }},
+    {Code::memory_not_shared,
+     "PrivateMemoryOfTheRunningGuest",
+     [](World& w) { w.source.guests[0].memory.is_shared = false; },
+     [](World& w) {
+         w.source.guests[0].memory.is_shared = true;
+         w.vm.has_shared_memory = false; // it was started before somebody changed it
+     }},
+    {Code::hugepages_missing,
+     "HugepagesOfTheRunningGuest",
+     [](World& w) {
+         w.source.guests[0].memory = {.bytes = std::uint64_t{1} << 30U,
+                                      .is_shared = true,
+                                      .has_hugepages = true,
+                                      .hugepage_bytes = std::uint64_t{2} << 20U};
+         w.target.memory->hugepages[0].free = 511;
+     },
+     [](World& w) {
+         w.vm.has_hugepages = true; // it was started before somebody chose them
+         w.source.guests[0].memory.has_hugepages = false;
+         w.target.memory->hugepages[0].free = 511;
+     }},
+    {Code::memory_short,
+     "OneByteTooLittle",
+     [](World& w) { w.target.memory->available_bytes = *w.vm.memory_bytes - 1; },
+     [](World& w) { w.target.memory->available_bytes = *w.vm.memory_bytes; }},
+    {Code::memory_short,
+     "TooLittleForTheRunningGuest",
+     [](World& w) {
+         w.target.memory->available_bytes = *w.vm.memory_bytes;
+         w.source.guests[0].memory.bytes = *w.vm.memory_bytes + 1;
+     },
+     [](World& w) {
+         w.target.memory->available_bytes = *w.vm.memory_bytes;
+         w.source.guests[0].memory.bytes = *w.vm.memory_bytes;
+     }},
+    {Code::memory_short,
+     "HugepagesAreNotTakenFromFreeMemory",
+     [](World& w) { w.target.memory->available_bytes = 0; },
+     [](World& w) {
+         w.target.memory->available_bytes = 0;
+         w.vm.has_hugepages = true;
      }},
     {Code::post_copy, "PostCopy", [](World& w) { w.migration.post_copy = true; }, nothing},
     {Code::snapshots_present,

@@ -86,7 +86,6 @@ const Change faults[] = {
     [](World& w) { w.media().path_relation = PathRelation::replicas; },
     [](World& w) { w.daemon().is_alive = false; },
     [](World& w) { w.daemon().shared_dir = "/srv/other"; },
-    [](World& w) { w.daemon().options->method = mapping::MigrationMethod::find_paths; },
     [](World& w) {
         w.source.guests[0].version = node::Version{8, 0, 0};
     },
