@@ -33,8 +33,8 @@ def migrate(source: vm.Guest, destination: vm.Guest) -> str:
     return wait_for_migration(source)
 
 
-def start_migration(source: vm.Guest, destination: vm.Guest, bandwidth: int = 1 << 30):
-    uri = f'unix:{destination.directory}/migration'
+def start_migration(source: vm.Guest, destination: vm.Guest, bandwidth: int = 1 << 30, uri: str | None = None):
+    uri = uri or f'unix:{destination.directory}/migration'
     for guest in (source, destination):
         # The return path lets the source hear of a failed load before it gives up its guest.
         guest.qmp.execute('migrate-set-capabilities',
@@ -66,13 +66,19 @@ class Traveller:
         self.keeps = False
 
     def start(self, binary: str, share, *options: str, keeps: bool = True):
-        self.daemon = vm.Daemon(binary, share, *options)
-        self.guest = vm.Guest([self.share_of(self.daemon)], image=self.image)
+        self.daemon = self.make_daemon(binary, share, options)
+        self.guest = self.make_guest(self.daemon)
         self.run('mount -t virtiofs s /mnt')
         self.keeps = keeps
         if keeps:
             self.run('keeper /mnt/kept /tmp/stop >/tmp/keeper.log 2>&1 & echo $! >/tmp/keeper.pid')
         self.check_keeper()
+
+    def make_daemon(self, binary: str, share, options) -> vm.Daemon:
+        return vm.Daemon(binary, share, *options)
+
+    def make_guest(self, daemon: vm.Daemon, **options) -> vm.Guest:
+        return vm.Guest([self.share_of(daemon)], image=self.image, **options)
 
     def share_of(self, daemon: vm.Daemon) -> vm.Share:
         return vm.Share('s', daemon.socket, queues=self.queues)
@@ -106,9 +112,9 @@ class Traveller:
 
     def arrive(self, binary: str, share, options):
         """A daemon and a QEMU that wait for the guest."""
-        daemon = vm.Daemon(binary, share, *options)
+        daemon = self.make_daemon(binary, share, options)
         try:
-            return daemon, vm.Guest([self.share_of(daemon)], image=self.image, incoming='defer')
+            return daemon, self.make_guest(daemon, incoming='defer')
         except vm.GuestError:
             daemon.__exit__()
             raise

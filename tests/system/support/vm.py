@@ -125,11 +125,13 @@ def make_initramfs(directory: pathlib.Path, extra: dict[str, str]) -> pathlib.Pa
 
 
 class Daemon:
-    """One virtiofsd process serving one directory on one socket; its log is kept for the failure report."""
+    """One virtiofsd process serving one directory on one socket; its log is kept for the failure report.
+    `seen_at`: where the test finds the socket, if the daemon runs among other mounts."""
 
-    def __init__(self, binary: str, shared_dir, *options: str, socket_path=None):
+    def __init__(self, binary: str, shared_dir, *options: str, socket_path=None, seen_at=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-daemon-'))
         self.socket = str(socket_path or self.directory / 'fs.sock')
+        self.seen_at = str(seen_at or self.socket)
         self.log = self.directory / 'log'
         with open(self.log, 'wb') as log:
             self.process = lifetime.start(
@@ -139,7 +141,7 @@ class Daemon:
 
     def _wait_for_socket(self):
         deadline = time.monotonic() + 20
-        while not os.path.exists(self.socket):
+        while not os.path.exists(self.seen_at):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.close()
                 raise GuestError(f'the daemon did not listen: {self.log_text()}')
@@ -189,8 +191,8 @@ class Share:
 class Qmp:
     """QEMU's monitor: one command at a time, events are kept in order."""
 
-    def __init__(self, path: str, timeout: float = 30):
-        self.socket = connect(path, timeout)
+    def __init__(self, path: str, process: subprocess.Popen, timeout: float = 30):
+        self.socket = connect(path, timeout, process)
         self.reader = self.socket.makefile('rb')
         self.events = []
         self._read()
@@ -214,7 +216,8 @@ class Qmp:
                 return answer['return']
 
 
-def connect(path: str, timeout: float) -> socket.socket:
+def connect(path: str, timeout: float, process: subprocess.Popen) -> socket.socket:
+    """To a socket that the process makes."""
     deadline = time.monotonic() + timeout
     while True:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -224,19 +227,21 @@ def connect(path: str, timeout: float) -> socket.socket:
             return client
         except OSError:
             client.close()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise GuestError(f'nobody listens on {path}') from None
             time.sleep(0.05)
 
 
 class Guest:
     """A QEMU with a booted guest. `extra` brings static programs in; `incoming` waits for a migration;
-    `share_arguments` are the arguments for memory and shares, where a test does not want ours."""
+    `share_arguments` are the arguments for memory and shares, where a test does not want ours; `more` come on top;
+    `prefix` are the words of a command that runs QEMU somewhere else."""
 
     def __init__(self, shares: list[Share], *, memory: int = 512, cpus: int = 2,
                  extra: dict[str, str] | None = None, incoming: str | None = None,
                  accel: str | None = None, image: pathlib.Path | None = None, boot: bool = True,
-                 reboots: bool = False, share_arguments: list[str] | None = None):
+                 reboots: bool = False, share_arguments: list[str] | None = None, more: list[str] | None = None,
+                 prefix: list[str] | None = None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-guest-'))
         self.image = image or make_initramfs(self.directory, extra or {})
         self.buffer = b''
@@ -244,15 +249,16 @@ class Guest:
         self.shell = None
         if share_arguments is None:
             share_arguments = self._share_arguments(shares, memory)
-        command = self._command(share_arguments, cpus, accel or pick_accel(), incoming)
+        arguments = share_arguments + (more or [])
+        command = [*(prefix or []), *self._command(arguments, cpus, accel or pick_accel(), incoming)]
         command.append('-no-shutdown' if incoming else '-no-reboot')
         if reboots:
             command.remove('-no-reboot')
         self.qemu_log = open(self.directory / 'qemu.log', 'wb')
         self.process = lifetime.start(command, stdin=subprocess.DEVNULL, stdout=self.qemu_log, stderr=self.qemu_log)
         try:
-            self.qmp = Qmp(str(self.directory / 'qmp'))
-            self.shell = connect(str(self.directory / 'shell'), 10)
+            self.qmp = Qmp(str(self.directory / 'qmp'), self.process)
+            self.shell = connect(str(self.directory / 'shell'), 10, self.process)
             if boot and incoming is None:
                 self._read_until(b'@@ready\n', BOOT_TIMEOUT)
         except (OSError, GuestError) as error:
@@ -276,7 +282,7 @@ class Guest:
             QEMU, '-machine', f'q35,accel={accel}', '-nodefaults', '-display', 'none',
             '-cpu', 'host' if accel == 'kvm' else 'max', '-smp', str(cpus), *share_arguments,
             '-kernel', str(kernel()), '-initrd', str(self.image),
-            '-append', 'console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on',
+            '-append', 'console=ttyS0 quiet panic=-1 no_timer_check mitigations=off random.trust_cpu=on',
             '-qmp', f'unix:{self.directory}/qmp,server=on,wait=off',
             '-serial', f'file:{self.directory}/console',
             '-chardev', f'socket,id=shell,path={self.directory}/shell,server=on,wait=off',
