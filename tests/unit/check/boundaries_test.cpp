@@ -72,6 +72,13 @@ const Boundary boundaries[] = {
          w.share().dirid = "gone";
          w.share().is_dirid_explicit = false;
      }},
+    {Code::mapping_missing,
+     "DirectoryOfAProxmoxVmDeleted",
+     [](World& w) {
+         w.use_pve();
+         w.mappings.clear();
+     },
+     [](World& w) { w.use_pve(); }},
     {Code::share_not_mapped,
      "ShareOfNoMapping",
      [](World& w) {
@@ -340,6 +347,18 @@ const Boundary boundaries[] = {
          w.media().path_relation = PathRelation::same_directory;
      },
      nothing},
+    {Code::method_unknown_to_daemon,
+     "HandlesInSource111",
+     [](World& w) {
+         w.use_file_handles();
+         w.daemon().version = node::Version{1, 11, 1};
+         w.daemon().is_binary_replaced = true;
+     },
+     [](World& w) {
+         w.use_file_handles();
+         w.daemon().version = node::Version{1, 12, 0};
+         w.daemon().is_binary_replaced = true;
+     }},
     {Code::source_daemon_dead,
      "DaemonDead",
      [](World& w) { w.daemon().is_alive = false; },
@@ -664,6 +683,23 @@ const Boundary boundaries[] = {
          w.migration.descriptor_transfer = check::DescriptorTransfer::backend_transfer;
          w.migration.transport = check::Transport::unix_socket;
      }},
+    {Code::unix_socket_required,
+     "FdPassingOverTcp",
+     [](World& w) {
+         w.daemon().options->method = MigrationMethod::fd_passing;
+         w.migration.transport = check::Transport::tcp;
+     },
+     [](World& w) {
+         w.daemon().options->method = MigrationMethod::fd_passing;
+         w.migration.transport = check::Transport::unix_socket;
+     }},
+    {Code::fd_passing_two_hosts,
+     "FdPassingBetweenHosts",
+     [](World& w) { w.daemon().options->method = MigrationMethod::fd_passing; },
+     [](World& w) {
+         w.daemon().options->method = MigrationMethod::fd_passing;
+         w.use_one_host();
+     }},
     {Code::fd_passing_two_hosts,
      "CprTransferBetweenHosts",
      [](World& w) { w.migration.descriptor_transfer = check::DescriptorTransfer::cpr_transfer; },
@@ -746,6 +782,28 @@ const Boundary boundaries[] = {
      [](World& w) {
          w.use_pve();
          w.migration.operation = check::Operation::snapshot;
+     }},
+    {Code::memory_state_without_method,
+     "HibernateWithoutMethod",
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::save;
+         w.media().live_migration_method.reset();
+     },
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::save;
+     }},
+    {Code::memory_state_with_method,
+     "SnapshotWithMethod",
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::snapshot;
+     },
+     [](World& w) {
+         w.use_pve();
+         w.migration.operation = check::Operation::snapshot;
+         w.media().live_migration_method.reset();
      }},
     {Code::memory_state_with_method,
      "HibernateWithMethod",
