@@ -28,8 +28,9 @@ ShareScene make_share_scene(const Scene& scene, const VmShare& share) {
     }
     const auto* const options =
         result.daemon != nullptr && result.daemon->options ? &*result.daemon->options : nullptr;
-    result.method =
-        result.mapping == nullptr ? std::nullopt : result.mapping->live_migration_method;
+    if (result.mapping != nullptr) {
+        result.method = result.mapping->live_migration_method;
+    }
     // Of a mapping without a method the owner has not said that it may be moved.
     if (options != nullptr && (result.mapping == nullptr || result.method)) {
         result.method = options->method;
