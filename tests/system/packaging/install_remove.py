@@ -201,6 +201,12 @@ def try_packages(root, base, debs):
     expect('virtiofsd is the distribution\'s', version_of(root, '/' + VIRTIOFSD), 'virtiofsd 1.14.0 of Debian')
     expect('no second copy is left', (root.path / DISTRIB).exists(), False)
 
+    hooks = root.path / 'etc/libvirt/hooks/qemu.d'
+    expect('libvirt finds the hook', [hook.name for hook in hooks.iterdir()], ['vfskit'])
+    expect('it runs', root.call('/etc/libvirt/hooks/qemu.d/vfskit', 'web', 'stopped', 'end', '-'), '')
+    root.dpkg('--remove', 'vfskit')
+    expect('no hook is left, which would fail without the package', hooks.exists(), False)
+
     root.dpkg('--purge', 'vfskit-pve', 'vfskit', 'virtiofsd')
     root.dpkg('--install', virtiofsd_package(base / 'again', '1.13.2'))
     expect('nothing is left of both', differences(bare, root.snapshot()), [])
