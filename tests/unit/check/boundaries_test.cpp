@@ -775,42 +775,27 @@ const Boundary boundaries[] = {
     {Code::memory_state_without_method,
      "SnapshotWithoutMethod",
      [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::snapshot;
+         w.use_pve(check::Operation::snapshot);
          w.media().live_migration_method.reset();
      },
-     [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::snapshot;
-     }},
+     [](World& w) { w.use_pve(check::Operation::snapshot); }},
     {Code::memory_state_without_method,
      "HibernateWithoutMethod",
      [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::save;
+         w.use_pve(check::Operation::save);
          w.media().live_migration_method.reset();
      },
-     [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::save;
-     }},
+     [](World& w) { w.use_pve(check::Operation::save); }},
     {Code::memory_state_with_method,
      "SnapshotWithMethod",
+     [](World& w) { w.use_pve(check::Operation::snapshot); },
      [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::snapshot;
-     },
-     [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::snapshot;
+         w.use_pve(check::Operation::snapshot);
          w.media().live_migration_method.reset();
      }},
     {Code::memory_state_with_method,
      "HibernateWithMethod",
-     [](World& w) {
-         w.use_pve();
-         w.migration.operation = check::Operation::save;
-     },
+     [](World& w) { w.use_pve(check::Operation::save); },
      [](World& w) { w.use_pve(); }},
     {Code::no_fixed_address,
      "NoFixedAddress",

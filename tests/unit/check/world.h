@@ -158,6 +158,11 @@ struct World {
         share().xattr = false;
         share().posix_acl = false;
     }
+    /// Proxmox VE asks for this instead of a live migration.
+    void use_pve(check::Operation operation) {
+        use_pve();
+        migration.operation = operation;
+    }
     void use_socket(std::string socket = "/run/other/media.sock") {
         share().launch = check::LaunchKind::socket;
         share().source_dir.reset();
