@@ -125,6 +125,7 @@ PopStatus Virtqueue::pop(const GuestMemory& memory, DescriptorChain& chain) {
         if (seen_avail_ == next_avail_) {
             return PopStatus::empty;
         }
+        order_through_guest();
         if (distance(next_avail_, seen_avail_) > size_) {
             return fail(fmt::format("The driver offers {} chains in a ring of {}",
                                     distance(next_avail_, seen_avail_),
@@ -188,6 +189,7 @@ void Virtqueue::add_used(std::uint16_t head_index, std::uint32_t written, DirtyL
 }
 
 void Virtqueue::show_used(DirtyLog* log) {
+    order_through_guest();
     store(&used_->idx, next_used_, std::memory_order_release);
     mark_used(log, offsetof(VirtqHeader, idx), sizeof(used_->idx));
 }

@@ -54,7 +54,7 @@ def in_guest(binary: str, directory: str, options: list[str], queues: int = 1) -
     with vm.Daemon(binary, directory, '--xattr', '--modcaps=+sys_admin', *options) as daemon, \
             vm.Guest([vm.Share('share', daemon.socket, queues)], extra={'/bin/posix_suite': SUITE}) as guest:
         guest.run('mount -t virtiofs share /mnt')
-        results = parse(guest.run('posix_suite /mnt', timeout=240, check=False))
+        results = parse(guest.run('posix_suite /mnt', timeout=480, check=False))
         guest.run('umount /mnt')
         if daemon.process.poll() is not None:
             results['daemon lived'] = f'it ended: {daemon.log_text()}'

@@ -20,6 +20,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -175,8 +176,10 @@ class Daemon:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, *_):
         self.close()
+        if kind is not None:
+            print(f'--- log of the daemon on {self.socket}\n{self.log_text()}', file=sys.stderr)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
