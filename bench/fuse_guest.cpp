@@ -74,13 +74,15 @@ void require(const Reply& reply, const char* what) {
 } // namespace
 
 FuseGuest::FuseGuest(const std::string& socket_path, const GuestOptions& options, Arrival arrival)
-    : options_{options}, ram_{std::make_unique<test::GuestRam>(ram_bytes(options))},
+    : options_{options}, cpus_{options.queues}, ram_{std::make_unique<test::GuestRam>(
+                                                    ram_bytes(options))},
       frontend_{test::FakeFrontend::connect(socket_path)} {
     constexpr virtio::RingFeatures features{true, true};
     frontend_.negotiate();
     const std::uint64_t offered = frontend_.get(vhost_user::VHOST_USER_GET_QUEUE_NUM);
     options_.queues = static_cast<unsigned>(std::min<std::uint64_t>(options_.queues, offered - 1));
-    options_.depth = std::min<unsigned>(options_.depth, ring_size);
+    const unsigned sharing = (cpus_ + options_.queues - 1) / options_.queues;
+    const unsigned places = std::min<unsigned>(options_.depth * sharing, ring_size);
     if (frontend_.add_region(*ram_) != 0) {
         throw std::runtime_error{"the daemon refused the guest's memory"};
     }
@@ -88,7 +90,7 @@ FuseGuest::FuseGuest(const std::string& socket_path, const GuestOptions& options
     for (unsigned q = 0; q < options_.queues; ++q) {
         Queue& queue = queues_.emplace_back();
         queue.ring = std::make_unique<test::FakeQueue>(*ram_, ring_size, features);
-        for (unsigned i = 0; i < options_.depth; ++i) {
+        for (unsigned i = 0; i < places; ++i) {
             Place& place = queue.places.emplace_back();
             place.header = ram_->allocate(small_area, small_area);
             place.body = ram_->allocate(small_area, small_area);
@@ -215,7 +217,6 @@ void FuseGuest::prepare(Queue& queue, Place& place) {
     queue.ring->descriptor(head) = {
         to_integer(place.table), table.finish(), virtio::VIRTQ_DESC_F_INDIRECT, 0};
     queue.ring->offer(head);
-    place.is_busy = true;
 }
 
 Reply FuseGuest::reply_of(const Place& place, std::uint32_t written) const {
@@ -243,7 +244,6 @@ Reply FuseGuest::call(const std::function<void(Slot&, Request&)>& fill) {
     if (!used) {
         throw std::runtime_error{"the daemon does not answer"};
     }
-    place.is_busy = false;
     return reply_of(place, used->written);
 }
 
@@ -290,79 +290,111 @@ std::uint64_t FuseGuest::open_dir(std::uint64_t nodeid) {
     return out.fh;
 }
 
-void FuseGuest::wait(Queue& queue) const {
-    if (options_.wait == WaitMode::poll) {
-        return;
-    }
-    pollfd waited{queue.ring->call_fd(), POLLIN, 0};
-    ::poll(&waited, 1, 1000);
-    static_cast<void>(queue.ring->take_calls());
+void FuseGuest::start(Queue& queue, Place& place, const Workload& workload) {
+    place.request = {};
+    workload.next(place.slot, place.request);
+    prepare(queue, place);
+    ++queue.in_flight;
 }
 
-std::uint64_t
-FuseGuest::run_queue(Queue& queue, const Workload& workload, const std::atomic<bool>& ends) {
-    std::uint64_t finished = 0;
-    std::size_t in_flight = 0;
-    const auto start = [&](Place& place) {
-        place.request = {};
-        workload.next(place.slot, place.request);
-        prepare(queue, place);
-        ++in_flight;
-    };
-    if (options_.wait == WaitMode::poll) {
-        queue.ring->refuse_calls();
+// What one CPU of the guest does at its queue. The others that use it do the same.
+class FuseGuest::Run {
+public:
+    Run(FuseGuest& guest, Queue& queue, const Workload& workload, const std::atomic<bool>& ends)
+        : guest_{guest}, queue_{queue}, workload_{workload}, ends_{ends}, polls_{
+                                                                              guest.options_.wait ==
+                                                                              WaitMode::poll} {}
+
+    std::uint64_t run() {
+        while (!is_over_) {
+            const bool has_to_wait = serve();
+            if (has_to_wait && !polls_) {
+                pollfd waited{queue_.ring->call_fd(), POLLIN, 0};
+                ::poll(&waited, 1, 1000);
+            }
+        }
+        // The others may wait for a call that does not come any more.
+        constexpr std::uint64_t one = 1;
+        static_cast<void>(::write(queue_.ring->call_fd(), &one, sizeof one));
+        return finished_;
     }
-    for (Place& place : queue.places) {
-        start(place);
+
+private:
+    // Takes what is finished and sends the next. Answers whether there is nothing more to do now.
+    bool serve() {
+        std::unique_lock lock{queue_.mutex, std::try_to_lock};
+        if (!lock) {
+            if (polls_) {
+                return false;
+            }
+            lock.lock();
+        }
+        if (!polls_) {
+            static_cast<void>(queue_.ring->take_calls());
+        }
+        const bool has_taken = take_finished();
+        is_over_ = queue_.in_flight == 0;
+        if (polls_) {
+            // The index of the refusal is relative. Not in each round: the device reads that line.
+            if (has_taken) {
+                queue_.ring->refuse_calls();
+            }
+            return false;
+        }
+        queue_.ring->ask_for_call();
+        return !is_over_ && !queue_.ring->has_used();
     }
-    queue.ring->submit();
-    while (in_flight > 0) {
+
+    bool take_finished() {
         bool has_new = false;
         bool has_taken = false;
-        while (const auto used = queue.ring->take_used()) {
-            Place& place = queue.places.at(used->head);
-            place.is_busy = false;
-            --in_flight;
+        while (const auto used = queue_.ring->take_used()) {
+            Place& place = queue_.places.at(used->head);
+            --queue_.in_flight;
             has_taken = true;
-            finished += workload.done(place.slot, reply_of(place, used->written));
+            finished_ += workload_.done(place.slot, guest_.reply_of(place, used->written));
             // A cycle of several steps is brought to its end, so that nothing stays open.
-            if (!ends || place.slot.step != 0) {
-                start(place);
+            if (!ends_ || place.slot.step != 0) {
+                guest_.start(queue_, place, workload_);
                 has_new = true;
             }
         }
         if (has_new) {
-            queue.ring->submit();
+            queue_.ring->submit();
         }
-        if (options_.wait == WaitMode::poll) {
-            // The index of the refusal is relative. Not in each round: the device reads that line.
-            if (has_taken) {
-                queue.ring->refuse_calls();
-            }
-            continue;
-        }
-        queue.ring->ask_for_call();
-        if (in_flight > 0 && !queue.ring->has_used()) {
-            wait(queue);
-        }
+        return has_taken;
     }
-    return finished;
-}
+
+    FuseGuest& guest_;
+    Queue& queue_;
+    const Workload& workload_;
+    const std::atomic<bool>& ends_;
+    const bool polls_;
+    std::uint64_t finished_ = 0;
+    bool is_over_ = false;
+};
 
 double FuseGuest::run(const Workload& workload, double seconds) {
     std::atomic<bool> ends{false};
     std::atomic<std::uint64_t> finished{0};
     std::vector<std::thread> threads;
     std::string failure;
-    const auto start = std::chrono::steady_clock::now();
+    const auto begin = std::chrono::steady_clock::now();
     for (Queue& queue : queues_) {
+        if (options_.wait == WaitMode::poll) {
+            queue.ring->refuse_calls();
+        }
         for (Place& place : queue.places) {
             place.slot.step = 0;
             place.slot.counter = 0;
+            start(queue, place, workload);
         }
-        threads.emplace_back([&] {
+        queue.ring->submit();
+    }
+    for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
+        threads.emplace_back([&, cpu] {
             try {
-                finished += run_queue(queue, workload, ends);
+                finished += Run{*this, queues_[cpu % queues_.size()], workload, ends}.run();
             } catch (const std::exception& error) {
                 failure = error.what();
             }
@@ -376,7 +408,7 @@ double FuseGuest::run(const Workload& workload, double seconds) {
     if (!failure.empty()) {
         throw std::runtime_error{workload.name + ": " + failure};
     }
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
     return static_cast<double>(finished) / elapsed.count();
 }
 

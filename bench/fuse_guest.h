@@ -8,7 +8,10 @@
 #include "tests/support/fake_frontend.h"
 
 #include <atomic>
+#include <deque>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -66,8 +69,8 @@ struct Workload {
 };
 
 struct GuestOptions {
-    unsigned queues = 1; ///< request queues
-    unsigned depth = 32;
+    unsigned queues = 1; ///< request queues, and CPUs that use them
+    unsigned depth = 32; ///< requests in flight for each CPU
     std::uint32_t data_size = 1U << 20;
     WaitMode wait = WaitMode::poll;
 };
@@ -75,7 +78,8 @@ struct GuestOptions {
 class FuseGuest {
 public:
     /// Connects, negotiates, starts the queues and sends FUSE_INIT. Fewer queues when the daemon
-    /// has fewer. A guest that migrates waits before the queues for resume().
+    /// has fewer: several CPUs share one then. A guest that migrates waits before the queues for
+    /// resume().
     FuseGuest(const std::string& socket_path,
               const GuestOptions& options,
               Arrival arrival = Arrival::boots);
@@ -83,8 +87,7 @@ public:
     [[nodiscard]] unsigned queue_count() const { return static_cast<unsigned>(queues_.size()); }
     [[nodiscard]] std::uint32_t max_write() const { return max_write_; }
 
-    /// Keeps all slots of all queues busy for `seconds`, one thread per queue. Operations per
-    /// second.
+    /// Keeps all slots of all queues busy for `seconds`, one thread per CPU. Operations per second.
     double run(const Workload& workload, double seconds);
 
     // One request at a time, for the preparation. Throw on an error.
@@ -117,26 +120,29 @@ private:
         virtio::GuestAddress data{};
         virtio::GuestAddress table{};
         Request request;
-        bool is_busy = false;
     };
     struct Queue {
         std::unique_ptr<test::FakeQueue> ring;
         std::vector<Place> places;
+        std::size_t in_flight = 0;
+        /// As a guest's driver locks a queue: protects all of the above while run() runs.
+        std::mutex mutex;
     };
+    class Run;
 
     void init();
     void prepare(Queue& queue, Place& place);
     void start_queues();
     UniqueFd transfer(vhost_user::TransferDirection direction);
     Reply reply_of(const Place& place, std::uint32_t written) const;
-    std::uint64_t run_queue(Queue& queue, const Workload& workload, const std::atomic<bool>& ends);
-    void wait(Queue& queue) const;
+    void start(Queue& queue, Place& place, const Workload& workload);
 
     GuestOptions options_;
+    unsigned cpus_;
     std::unique_ptr<test::GuestRam> ram_;
     test::FakeFrontend frontend_;
     std::unique_ptr<test::FakeQueue> hiprio_;
-    std::vector<Queue> queues_;
+    std::deque<Queue> queues_;
     UniqueFd log_;
     std::uint32_t max_write_ = 0;
     std::uint64_t unique_ = 2;
