@@ -71,7 +71,11 @@ like(
 );
 
 $result = check(1, { virtiofs0 => 'media', virtiofs1 => 'plain' });
-is_deeply($result->{local}, ['virtiofs', 'virtiofs1'], 'a share without a method stays one');
+my $no_method = "virtiofs (virtiofs1: mapping 'plain' has no live-migration-method)";
+is_deeply(
+    $result->{local}, [$no_method, 'virtiofs1'],
+    'a share without a method stays one, with the reason'
+);
 ok(!$result->{mapped}->{virtiofs1}->{'live-migration'}, 'and is not migratable');
 is($result->{mapped}->{virtiofs0}->{'live-migration'}, 1, 'unlike the other');
 
@@ -85,13 +89,22 @@ is_deeply($result->{local}, [], 'a VM without shares is left alone');
 
 answer_check(findings => [PluginTest::blocker('The daemon runs with another method')]);
 $result = check(1, { virtiofs0 => 'media' });
-is_deeply($result->{local}, ['virtiofs', 'virtiofs0'], 'what the check finds keeps the block');
+my $found =
+    PVE::Vfskit::Finding::sentence(PluginTest::blocker('The daemon runs with another method'));
+is_deeply(
+    $result->{local}, ["virtiofs ($found)", 'virtiofs0'],
+    'what the check finds keeps the block, with the reason'
+);
 ok(!$result->{mapped}->{virtiofs0}->{'live-migration'}, 'and the share where it is');
 like($result->{said}, qr/VM 114 .*VFS-C001.*another method\. Mend it/, 'with the finding');
 
 answer_check(targets => [{ node => 'n2', findings => [PluginTest::blocker('It is another')] }]);
 $result = check(1, { virtiofs0 => 'media' });
-is_deeply($result->{missing}, { n1 => [], n2 => ['virtiofs0'] }, 'a target can be blocked alone');
+$found = PVE::Vfskit::Finding::sentence(PluginTest::blocker('It is another'));
+is_deeply(
+    $result->{missing}, { n1 => [], n2 => ["virtiofs0 ($found)"] },
+    'a target can be blocked alone, with the reason'
+);
 is($result->{mapped}->{virtiofs0}->{'live-migration'}, 1, 'others stay possible');
 like($result->{said}, qr/to 'n2'.*It is another/, 'which is told');
 
@@ -101,16 +114,32 @@ is_deeply(
     'the exit status of findings is none'
 );
 
+answer_check(
+    targets => [{ node => 'n2', findings => [PluginTest::blocker("'<b>&\n' is no name")] }],
+);
+define_mappings("other\n\tmap node=n1,path=/o\n\tlive-migration-method find-paths\n\n$media");
+$result = check(1, { virtiofs0 => 'media', virtiofs1 => 'other' });
+is($result->{missing}->{n2}->[0], 'virtiofs0', 'of several shares');
+like(
+    $result->{missing}->{n2}->[1], qr/^virtiofs1 \(.*'\?b\?\? ' is no name.*\)$/,
+    'the last has the reason, as text that is no HTML'
+);
+define_mappings($media . $plain);
+
 PluginTest::fail('check', 'The store cannot be read');
 $result = check(1, { virtiofs0 => 'media' });
-is_deeply($result->{local}, ['virtiofs', 'virtiofs0'], 'a check that fails keeps the block');
+like(
+    $result->{local}->[0], qr/^virtiofs \(.*The store cannot be read.*\)$/,
+    'a check that fails keeps the block, with the reason'
+);
+is($result->{local}->[1], 'virtiofs0', 'and the share where it is');
 like($result->{said}, qr/stays blocked.*The store cannot be read/, 'with its reason');
 answer_check();
 
 my $unknown = { virtiofs0 => 'media' };
 my $warned = PluginTest::warnings_of(sub {
     my $local = PVE::QemuMigrate::Helpers::check_local_resources($unknown, 1, 1);
-    is_deeply($local, ['virtiofs', 'virtiofs0'], 'a configuration of nobody keeps the block');
+    is($local->[1], 'virtiofs0', 'a configuration of nobody keeps the block');
 });
 like($warned, qr/not known which VM/, 'which is told');
 
@@ -126,7 +155,10 @@ is_deeply(
 
 $result = check(1, { virtiofs0 => 'gone' });
 is_deeply($result->{missing}, { n1 => ['virtiofs0'], n2 => ['virtiofs0'] }, 'it is missing');
-is_deeply($result->{local}, ['virtiofs', 'virtiofs0'], 'and a blocker');
+is_deeply(
+    $result->{local}, ["virtiofs (virtiofs0: mapping 'gone' does not exist)", 'virtiofs0'],
+    'and a blocker'
+);
 is(
     PVE::Mapping::Dir::get_node_mapping({ ids => {} }, 'gone', 'n1'), undef,
     'as before elsewhere'

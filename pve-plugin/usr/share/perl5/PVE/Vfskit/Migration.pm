@@ -79,60 +79,95 @@ my sub keys_with_method {
         PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
 }
 
+# Tells each blocker and returns their sentences.
 my sub report {
     my ($vmid, $where, @blockers) = @_;
 
-    for my $finding (@blockers) {
-        my $sentence = PVE::Vfskit::Finding::sentence($finding);
-        warn "vfskit: VM $vmid cannot be live-migrated$where: $sentence\n";
-    }
+    my @sentences = map { PVE::Vfskit::Finding::sentence($_) } @blockers;
+    warn "vfskit: VM $vmid cannot be live-migrated$where: $_\n" for @sentences;
 
-    return;
+    return @sentences;
 }
 
-# The keys that may travel, and per node what keeps them from going there. Dies if that cannot be
-# found out.
+# Why the shares of a mapping without a method stay.
+my sub reasons_without_method {
+    my ($mapped, @keys) = @_;
+
+    my $ids = PVE::Mapping::Dir::config()->{ids};
+    my @reasons;
+    for my $key (grep { $mapped->{$_} } @keys) {
+        my $id = $mapped->{$key}->{name};
+        my $what = $ids->{$id} ? 'has no live-migration-method' : 'does not exist';
+        push @reasons, "$key: mapping '$id' $what";
+    }
+
+    return @reasons;
+}
+
+# The keys that may travel, and the sentences that keep the others, or these from going to a node.
+# Dies if that cannot be found out.
 my sub judge {
     my ($conf, $mapped) = @_;
 
-    my @keys = keys_with_method($conf, $mapped) or return ([], {});
+    my @keys = keys_with_method($conf, $mapped);
+    my $others = without([PVE::Vfskit::GuestConfig::virtiofs_keys($conf)], @keys);
+    my @reasons = reasons_without_method($mapped, $others->@*);
+    return { keys => [], reasons => \@reasons, by_node => {} } if !@keys;
+
     my $vmid = PVE::Vfskit::GuestConfig::vmid($conf)
         // die "it is not known which VM the configuration belongs to\n";
-
     my $report = PVE::Vfskit::Client::check($vmid);
-    my @common = PVE::Vfskit::Finding::blockers($report->{findings});
-    report($vmid, '', @common);
-    return ([], {}) if @common;
 
-    my $blocked = {};
+    my @common = report($vmid, '', PVE::Vfskit::Finding::blockers($report->{findings}));
+    return { keys => [], reasons => [@common, @reasons], by_node => {} } if @common;
+
+    my $by_node = {};
     for my $target ($report->{targets}->@*) {
         my @blockers = PVE::Vfskit::Finding::blockers($target->{findings}) or next;
-        report($vmid, " to '$target->{node}'", @blockers);
-        $blocked->{ $target->{node} } = 1;
+        $by_node->{ $target->{node} } = [report($vmid, " to '$target->{node}'", @blockers)];
     }
 
-    return (\@keys, $blocked);
+    return { keys => \@keys, reasons => \@reasons, by_node => $by_node };
 }
 
-# ($local, $mapped, $missing_by_node) of a running VM, with the blocks lifted that need not be.
+# What Proxmox VE shows where something blocks is a list of words, in the API, in the error of a
+# migration and in its web interface, which takes the text for HTML.
+my sub with_reasons {
+    my ($word, @reasons) = @_;
+
+    return $word if !@reasons;
+    my $text = join('; ', @reasons) =~ s/\s+/ /gr =~ tr/<>&/???/r;
+
+    return "$word ($text)";
+}
+
+# ($local, $mapped, $missing_by_node) of a running VM, with the blocks lifted that need not be, and
+# the others with their reasons.
 my sub lift_blocks {
     my ($conf, $local, $mapped, $missing) = @_;
 
-    my ($keys, $blocked) = eval { judge($conf, $mapped) };
+    my $verdict = eval { judge($conf, $mapped) };
     if (my $err = $@) {
         warn "vfskit: live migration with shared directories stays blocked: $err";
-        return $local;
+        $verdict = { keys => [], reasons => [$err =~ s/\s+\z//r], by_node => {} };
     }
+    my @keys = $verdict->{keys}->@*;
 
-    $mapped->{$_}->{'live-migration'} = 1 for $keys->@*;
-    for my $node (grep { $blocked->{$_} } keys $missing->%*) {
-        $missing->{$node} = [without($missing->{$node}, $keys->@*)->@*, $keys->@*];
+    $mapped->{$_}->{'live-migration'} = 1 for @keys;
+    for my $node (grep { $verdict->{by_node}->{$_} } keys $missing->%*) {
+        my @reasons = $verdict->{by_node}->{$node}->@*;
+        my ($last, @first) = reverse @keys;
+        $missing->{$node} = [
+            without($missing->{$node}, @keys)->@*,
+            reverse(@first), with_reasons($last, @reasons),
+        ];
     }
 
     my @all = PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
-    my @lifted = ($keys->@*, scalar(@all) == scalar($keys->@*) ? 'virtiofs' : ());
+    return without($local, @keys, 'virtiofs') if scalar(@all) == scalar(@keys);
 
-    return without($local, @lifted);
+    return [map { $_ eq 'virtiofs' ? with_reasons($_, $verdict->{reasons}->@*) : $_ }
+            without($local, @keys)->@*];
 }
 
 my sub make_check_local_resources {
