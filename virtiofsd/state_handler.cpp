@@ -222,7 +222,9 @@ Result<void> StateHandler::send(UniqueFd fd, int cancel_fd) {
 
 Result<void> StateHandler::take_over(std::span<const std::byte> bytes, int cancel_fd) {
     const auto start = std::chrono::steady_clock::now();
-    VFSKIT_TRY_ASSIGN(const auto state, device_state::decode(bytes));
+    VFSKIT_TRY_ASSIGN(auto state, device_state::decode(bytes));
+    const auto inodes = state.inodes.size();
+    const auto handles = state.handles.size();
     device_state::LoadOptions options;
     options.on_error = options_.on_error;
     options.offered = offered_by(session_.options());
@@ -233,12 +235,13 @@ Result<void> StateHandler::take_over(std::span<const std::byte> bytes, int cance
             return device_state::connect_to_source(offer, fd_passing_->source_address(cancel_fd));
         };
     }
-    VFSKIT_TRY_ASSIGN(const auto negotiated, device_state::load(state, filesystem_, options, log_));
+    VFSKIT_TRY_ASSIGN(const auto negotiated,
+                      device_state::load(std::move(state), filesystem_, options, log_));
     session_.import_state(negotiated);
     log_.write(LogLevel::info,
                fmt::format("Took over {} inodes and {} open files, {} ms",
-                           state.inodes.size(),
-                           state.handles.size(),
+                           inodes,
+                           handles,
                            milliseconds_since(start)));
     return {};
 }

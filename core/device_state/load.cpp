@@ -48,10 +48,11 @@ public:
     Loader(const State& state,
            const InodeTree& tree,
            PassthroughFs& filesystem,
+           UnopenedFiles& unopened,
            const LoadOptions& options,
            LogSink& log)
-        : state_{state}, tree_{tree},
-          filesystem_{filesystem}, inodes_{filesystem.inodes()}, options_{options}, log_{log} {}
+        : state_{state}, tree_{tree}, filesystem_{filesystem}, inodes_{filesystem.inodes()},
+          unopened_{unopened}, options_{options}, log_{log} {}
 
     Result<void> load() {
         VFSKIT_TRY(prove_share());
@@ -223,16 +224,15 @@ private:
     // ---- inodes
     Result<void> load_inodes() {
         inodes_.reserve(state_.inodes.size());
-        UnopenedFiles unopened{state_, tree_, inodes_, options_.host};
         std::vector<std::size_t> files; // those that may stay unopened lead to no others
         for (const auto i : tree_.order) {
-            if (unopened.may_wait(i)) {
+            if (unopened_.may_wait(i)) {
                 files.push_back(i);
             } else {
                 VFSKIT_TRY(load_inode(i));
             }
         }
-        VFSKIT_TRY_ASSIGN(const auto rest, unopened.take_over(files));
+        VFSKIT_TRY_ASSIGN(const auto rest, unopened_.take_over(files));
         for (const auto i : rest) {
             VFSKIT_TRY(load_inode(i));
         }
@@ -484,6 +484,7 @@ private:
     const InodeTree& tree_;
     PassthroughFs& filesystem_;
     InodeStore& inodes_;
+    UnopenedFiles& unopened_;
     const LoadOptions& options_;
     LogSink& log_;
 
@@ -498,11 +499,31 @@ private:
     std::unordered_set<std::uint64_t> forfeited_; ///< inodes whose locks are lost
 };
 
+/// What is needed until the last record has been made. Borrows from itself.
+struct Arriving {
+    State state;
+    InodeTree tree;
+    std::optional<UnopenedFiles> unopened;
+};
+
+/// Few are made sooner than a thread is.
+void make_rest(std::shared_ptr<Arriving> arriving, InodeStore& inodes) {
+    constexpr std::size_t worth_a_thread = 2048;
+    if (arriving->unopened->rest() < worth_a_thread) {
+        arriving->unopened->make_rest();
+    } else {
+        inodes.restore_later([arriving = std::move(arriving)] { arriving->unopened->make_rest(); });
+    }
+}
+
 } // namespace
 
 Result<NegotiatedState>
-load(const State& state, PassthroughFs& filesystem, const LoadOptions& options, LogSink& log) {
-    VFSKIT_TRY_ASSIGN(const auto tree, InodeTree::make(state));
+load(State taken, PassthroughFs& filesystem, const LoadOptions& options, LogSink& log) {
+    const auto arriving = std::make_shared<Arriving>();
+    arriving->state = std::move(taken);
+    const auto& state = arriving->state;
+    VFSKIT_TRY_ASSIGN(arriving->tree, InodeTree::make(state));
     VFSKIT_TRY_ASSIGN(const auto negotiated, negotiated_of(state, options.offered));
     if (state.options.announce_submounts && !options.announces_submounts && !state.inodes.empty()) {
         return Error{ENOTSUP, "The source shows its guest submounts, which this daemon does not do"}
@@ -511,11 +532,15 @@ load(const State& state, PassthroughFs& filesystem, const LoadOptions& options, 
     }
     filesystem.destroy();
     filesystem.init(negotiated); // open files are opened by its rules
-    if (auto loaded = Loader{state, tree, filesystem, options, log}.load(); !loaded) {
+    auto& unopened =
+        arriving->unopened.emplace(state, arriving->tree, filesystem.inodes(), options.host);
+    Loader loader{state, arriving->tree, filesystem, unopened, options, log};
+    if (auto loaded = loader.load(); !loaded) {
         filesystem.destroy();
         filesystem.init({});
         return std::move(loaded).error();
     }
+    make_rest(arriving, filesystem.inodes());
     return negotiated;
 }
 

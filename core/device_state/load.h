@@ -35,7 +35,8 @@ struct LoadOptions {
 
 /// Replaces what `filesystem` holds by `state`, wholly: when it fails, the filesystem is empty and
 /// as before INIT. No request may run meanwhile. Answers what source and guest agreed on, which the
-/// FUSE session must be told.
+/// FUSE session must be told. Records of many files that are not opened are made behind it, while
+/// requests run (unopened.h).
 ///
 /// Where the source offers its open descriptors (fd passing), they are taken: open files are the
 /// source's own file descriptions, and what cannot be opened by its path, or is another file there,
@@ -48,9 +49,7 @@ struct LoadOptions {
 /// (identity.h). Errors name the inode and where it was looked for: ENOENT …, EXDEV for another
 /// directory, ENOTSUP for what the source's guest was promised and this daemon's options forbid,
 /// ESTALE for a file that is not the one expected, EBADMSG for a state that contradicts itself.
-Result<fuse::NegotiatedState> load(const State& state,
-                                   passthrough::PassthroughFs& filesystem,
-                                   const LoadOptions& options,
-                                   LogSink& log);
+Result<fuse::NegotiatedState>
+load(State state, passthrough::PassthroughFs& filesystem, const LoadOptions& options, LogSink& log);
 
 } // namespace vfskit::device_state

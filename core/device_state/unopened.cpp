@@ -30,7 +30,7 @@ UnopenedFiles::UnopenedFiles(const State& state,
                              InodeStore& inodes,
                              const HostId& host)
     : state_{state}, tree_{tree}, inodes_{inodes}, root_{inodes.find(NodeId::root)->identity},
-      is_possible_{is_proved(host)} {
+      is_possible_{is_proved(host)}, opens_handles_{inodes.opens_handles_of(root_.mount)} {
     for (const auto& handle : state.handles) {
         open_.emplace(static_cast<std::uint64_t>(handle.node), nullptr);
     }
@@ -60,7 +60,7 @@ bool UnopenedFiles::may_wait(std::size_t i) const {
 }
 
 /// Whether its directory is here and in the shared directory's own mount.
-bool UnopenedFiles::has_own_directory(std::size_t i, Directory& last) {
+bool UnopenedFiles::has_own_directory(std::size_t i, Directory& last) const {
     const auto directory = tree_.nodes[i].parent;
     if (directory == InodeTree::none) {
         return false;
@@ -74,23 +74,40 @@ bool UnopenedFiles::has_own_directory(std::size_t i, Directory& last) {
     return last.is_own;
 }
 
-Result<bool> UnopenedFiles::take_over(std::size_t i, Directory& last) {
+/// By which it is opened, if by any.
+const FileHandle* UnopenedFiles::handle_of(std::size_t i) const {
     const auto& inode = state_.inodes[i];
-    HostFileHandle handle;
-    if (const auto* by_handle = std::get_if<FileHandleLocation>(&inode.location)) {
-        handle = to_host(by_handle->handle);
-    } else if (!tree_.nodes[i].is_found_by_place || !has_own_directory(i, last)) {
-        return false;
-    } else if (const auto open = open_.find(static_cast<std::uint64_t>(inode.id));
-               open != open_.end()) {
-        if (open->second == nullptr) {
-            return false; // what is open comes with its handle, which outlives its name
-        }
-        handle = to_host(*open->second);
-    }
     if (inode.verify_handle) {
-        handle = to_host(*inode.verify_handle);
+        return &*inode.verify_handle;
     }
+    if (const auto* by_handle = std::get_if<FileHandleLocation>(&inode.location)) {
+        return &by_handle->handle;
+    }
+    const auto open = open_.find(static_cast<std::uint64_t>(inode.id));
+    return open == open_.end() ? nullptr : open->second;
+}
+
+UnopenedFiles::Fate UnopenedFiles::fate_of(std::size_t i, Directory& last) const {
+    const auto& inode = state_.inodes[i];
+    const auto open = open_.find(static_cast<std::uint64_t>(inode.id));
+    if (!std::holds_alternative<FileHandleLocation>(inode.location)) {
+        if (!tree_.nodes[i].is_found_by_place || !has_own_directory(i, last)) {
+            return Fate::must_be_opened;
+        }
+        if (open != open_.end() && open->second == nullptr) {
+            return Fate::must_be_opened; // what is open comes with its handle, which outlives its
+                                         // name
+        }
+    }
+    if (!opens_handles_ && handle_of(i) != nullptr) {
+        return Fate::must_be_opened; // which says why it cannot
+    }
+    return open == open_.end() ? Fate::make_later : Fate::make_now;
+}
+
+Result<void> UnopenedFiles::make(std::size_t i) {
+    const auto& inode = state_.inodes[i];
+    const auto* handle = handle_of(i);
     passthrough::FilePlace place;
     if (const auto directory = tree_.nodes[i].parent; directory != InodeTree::none) {
         place = {state_.inodes[directory].id, tree_.nodes[i].name};
@@ -101,42 +118,49 @@ Result<bool> UnopenedFiles::take_over(std::size_t i, Directory& last) {
                                  tree_.nodes[i].lookup_count,
                                  {HostIno{file.ino}, root_.mount, root_.device, file.birth},
                                  file.type,
-                                 handle,
+                                 handle == nullptr ? HostFileHandle{} : to_host(*handle),
                                  place);
-    if (!restored && restored.error() == fuse::Errno{EOPNOTSUPP}) {
-        return false; // by a handle that cannot be used here: opening it says why
-    }
     if (!restored) {
         return Error::from_errno(static_cast<int>(restored.error()), "It cannot be taken over");
     }
-    return true;
-}
-
-Result<std::vector<std::size_t>> UnopenedFiles::take_over_some(std::span<const std::size_t> files) {
-    std::vector<std::size_t> rest;
-    Directory last;
-    for (const auto i : files) {
-        VFSKIT_TRY_ASSIGN(const bool is_taken, take_over(i, last));
-        if (!is_taken) {
-            rest.push_back(i);
-        }
-    }
-    return rest;
+    return {};
 }
 
 Result<std::vector<std::size_t>> UnopenedFiles::take_over(std::span<const std::size_t> files) {
+    std::vector<std::size_t> to_open;
+    Directory last;
+    for (const auto i : files) {
+        switch (fate_of(i, last)) {
+        case Fate::make_now:
+            VFSKIT_TRY(make(i));
+            break;
+        case Fate::make_later:
+            inodes_.raise_next_id(NodeId{static_cast<std::uint64_t>(state_.inodes[i].id) + 1});
+            later_.push_back(i);
+            break;
+        case Fate::must_be_opened:
+            to_open.push_back(i);
+            break;
+        }
+    }
+    return to_open;
+}
+
+void UnopenedFiles::make_rest() {
     constexpr std::size_t worth_a_thread = 16384; // some 10 ms
     constexpr std::size_t most_threads = 4;
     const auto wanted = std::min<std::size_t>(std::thread::hardware_concurrency(), most_threads);
-    const auto parts =
-        std::clamp<std::size_t>(files.size() / worth_a_thread, 1, std::max<std::size_t>(wanted, 1));
-    const auto size = files.size() / parts + 1;
-    std::vector<Result<std::vector<std::size_t>>> outcomes(parts, std::vector<std::size_t>{});
-    std::vector<std::thread> threads;
+    const auto parts = std::clamp<std::size_t>(
+        later_.size() / worth_a_thread, 1, std::max<std::size_t>(wanted, 1));
+    const auto size = later_.size() / parts + 1;
     const auto run = [&](std::size_t part) {
-        const auto first = std::min(part * size, files.size());
-        outcomes[part] = take_over_some(files.subspan(first, std::min(size, files.size() - first)));
+        const auto end = std::min((part + 1) * size, later_.size());
+        for (auto at = part * size; at < end; ++at) {
+            // Its mount's handles can be opened, and that is all that can be in the way.
+            (void)make(later_[at]);
+        }
     };
+    std::vector<std::thread> threads;
     for (std::size_t part = 1; part < parts; ++part) {
         threads.emplace_back(run, part);
     }
@@ -144,12 +168,6 @@ Result<std::vector<std::size_t>> UnopenedFiles::take_over(std::span<const std::s
     for (auto& thread : threads) {
         thread.join();
     }
-    std::vector<std::size_t> rest;
-    for (auto& outcome : outcomes) {
-        VFSKIT_TRY_ASSIGN(const auto some, std::move(outcome));
-        rest.insert(rest.end(), some.begin(), some.end());
-    }
-    return rest;
 }
 
 } // namespace vfskit::device_state

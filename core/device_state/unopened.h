@@ -10,6 +10,9 @@
 // the file is opened by it. The first use opens it, as a file whose descriptor had to make room,
 // and is answered with ESTALE if another is there by then: what a guest sees without a migration,
 // too, when somebody else removes a file.
+//
+// Which they are is known before the guest runs. The records of those that are not open are made
+// while it runs already, if they are many: nothing about that can fail any more.
 #pragma once
 
 #include "core/base/result.h"
@@ -35,10 +38,14 @@ public:
 
     /// Whether the inode at position `i` is one of them, as far as the state says.
     [[nodiscard]] bool may_wait(std::size_t i) const;
-    /// Takes over the inodes at positions that may_wait(), whose directories have been, on several
-    /// threads if they are many. Answers those that must be opened, with which nothing is done.
-    /// Errors are the store's.
+    /// Of the inodes at positions that may_wait(), whose directories have been taken over: makes
+    /// the records of open files and remembers the others for make_rest(). Answers those that must
+    /// be opened, with which nothing is done. Errors are the store's.
     Result<std::vector<std::size_t>> take_over(std::span<const std::size_t> files);
+    /// How many records are still to be made.
+    [[nodiscard]] std::size_t rest() const { return later_.size(); }
+    /// Makes them, on several threads if they are many. Once.
+    void make_rest();
 
 private:
     [[nodiscard]] bool is_proved(const HostId& host) const;
@@ -47,9 +54,11 @@ private:
         std::size_t index = InodeTree::none;
         bool is_own = false;
     };
-    [[nodiscard]] bool has_own_directory(std::size_t i, Directory& last);
-    Result<bool> take_over(std::size_t i, Directory& last);
-    Result<std::vector<std::size_t>> take_over_some(std::span<const std::size_t> files);
+    enum class Fate { make_now, make_later, must_be_opened };
+    [[nodiscard]] Fate fate_of(std::size_t i, Directory& last) const;
+    [[nodiscard]] bool has_own_directory(std::size_t i, Directory& last) const;
+    [[nodiscard]] const FileHandle* handle_of(std::size_t i) const;
+    Result<void> make(std::size_t i);
 
     const State& state_;
     const InodeTree& tree_;
@@ -58,6 +67,8 @@ private:
     /// Inodes with open files, and their handles where the source says them.
     std::unordered_map<std::uint64_t, const FileHandle*> open_;
     bool is_possible_ = false;
+    bool opens_handles_ = false;
+    std::vector<std::size_t> later_;
 };
 
 } // namespace vfskit::device_state

@@ -33,6 +33,14 @@ void InodeStore::unplace_locked(Inode& inode) {
 }
 
 InodeRef InodeStore::find_by_place(const FilePlace& place) {
+    auto inode = find_now(place);
+    if (!inode && arrivals_.wait()) {
+        inode = find_now(place);
+    }
+    return inode;
+}
+
+InodeRef InodeStore::find_now(const FilePlace& place) {
     const auto hash = ByNameTraits::hash(place.parent, place.name);
     auto& shard = names_->shard(hash);
     const std::lock_guard lock{shard.mutex};

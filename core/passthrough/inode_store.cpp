@@ -87,6 +87,7 @@ InodeStore::~InodeStore() {
 }
 
 void InodeStore::clear() {
+    (void)arrivals_.wait();
     changes_.note_everything();
     for (auto& shard : ids_->shards()) {
         std::vector<Inode*> gone;
@@ -133,6 +134,14 @@ void InodeStore::delete_record(Inode& inode) {
 // ------------------------------------------------------------------
 
 InodeRef InodeStore::find(NodeId id) {
+    auto inode = find_now(id);
+    if (!inode && arrivals_.wait()) {
+        inode = find_now(id);
+    }
+    return inode;
+}
+
+InodeRef InodeStore::find_now(NodeId id) {
     const auto hash = ByIdTraits::hash(id);
     auto& shard = ids_->shard(hash);
     const std::lock_guard lock{shard.mutex};
@@ -145,6 +154,7 @@ InodeRef InodeStore::find(NodeId id) {
 }
 
 bool InodeStore::forget(NodeId id, std::uint64_t count) {
+    (void)arrivals_.wait(); // nobody waits for the answer
     const auto hash = ByIdTraits::hash(id);
     auto& shard = ids_->shard(hash);
     Inode* gone = nullptr;
@@ -227,6 +237,7 @@ InodeStore::find_or_make(int fd, const struct statx& status, const FilePlace& pl
     if (auto known = reference_open(status, place)) {
         return known;
     }
+    (void)arrivals_.wait(); // its record may be on its way
     HostFileHandle handle;
     if (const int error = find_handle(fd, status, handle); error != 0) {
         return Errno{-error};
@@ -311,6 +322,7 @@ InodeView InodeStore::view_of(const Inode& inode, std::uint64_t references) {
 }
 
 void InodeStore::for_each(const std::function<void(const InodeView&)>& visit) {
+    (void)arrivals_.wait();
     for (auto& shard : identities_->shards()) {
         const std::lock_guard lock{shard.mutex};
         shard.for_each([&visit](const Inode& inode) {
@@ -336,6 +348,7 @@ bool InodeStore::visit(NodeId id, const std::function<void(const InodeView&)>& v
 }
 
 void InodeStore::begin_changes() {
+    (void)arrivals_.wait(); // each would be a change
     changes_.begin();
     (void)take_changes(); // of an earlier time
 }
@@ -388,9 +401,18 @@ bool InodeStore::add_with_id(Inode& inode) {
     return true;
 }
 
+InodeRef InodeStore::add_restored_locked(std::unique_ptr<Inode> record, const FilePlace& place) {
+    auto& inode = *record.release();
+    identities_->shard(ByIdentityTraits::hash(inode)).insert(&inode);
+    if (!place.name.empty()) {
+        place_locked(inode, place);
+    }
+    size_.fetch_add(1, std::memory_order_relaxed);
+    return {*this, inode};
+}
+
 Outcome<InodeRef> InodeStore::add_restored(std::unique_ptr<Inode> record, const FilePlace& place) {
-    auto& shard = identities_->shard(ByIdentityTraits::hash(*record));
-    const std::lock_guard lock{shard.mutex};
+    const std::lock_guard lock{identities_->shard(ByIdentityTraits::hash(*record)).mutex};
     record->state.enter();
     if (record->id == NodeId{} || !add_with_id(*record)) {
         if (record->handle) {
@@ -398,13 +420,7 @@ Outcome<InodeRef> InodeStore::add_restored(std::unique_ptr<Inode> record, const 
         }
         return Errno{record->id == NodeId{} ? EINVAL : EEXIST};
     }
-    auto& inode = *record.release();
-    shard.insert(&inode);
-    if (!place.name.empty()) {
-        place_locked(inode, place);
-    }
-    size_.fetch_add(1, std::memory_order_relaxed);
-    return InodeRef{*this, inode};
+    return add_restored_locked(std::move(record), place);
 }
 
 Outcome<InodeRef> InodeStore::restore(NodeId id,
@@ -424,6 +440,14 @@ Outcome<InodeRef> InodeStore::restore(NodeId id,
     return inode;
 }
 
+bool InodeStore::opens_handles_of(MountId mount) {
+    if (mode_ == FileHandleMode::never || !mounts_.retain_known(mount)) {
+        return false;
+    }
+    mounts_.release(mount);
+    return true;
+}
+
 Outcome<void> InodeStore::restore_unopened(NodeId id,
                                            std::uint64_t lookup_count,
                                            const HostIdentity& identity,
@@ -433,10 +457,13 @@ Outcome<void> InodeStore::restore_unopened(NodeId id,
     if (handle && (mode_ == FileHandleMode::never || !mounts_.retain_known(identity.mount))) {
         return Errno{EOPNOTSUPP};
     }
+    raise_next_id(NodeId{static_cast<std::uint64_t>(id) + 1});
     auto record = std::make_unique<Inode>(id, identity, type, handle);
     record->lookup_count = lookup_count;
-    VFSKIT_TRY_ASSIGN(const auto inode, add_restored(std::move(record), place));
-    raise_next_id(NodeId{static_cast<std::uint64_t>(id) + 1});
+    const std::lock_guard lock{identities_->shard(ByIdentityTraits::hash(*record)).mutex};
+    record->state.enter();
+    add_to_id_table(*record);
+    const auto inode = add_restored_locked(std::move(record), place);
     return {};
 }
 

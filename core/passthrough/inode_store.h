@@ -30,6 +30,7 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/fuse/outcome.h"
+#include "core/passthrough/arrivals.h"
 #include "core/passthrough/fd_ring.h"
 #include "core/passthrough/inode.h"
 #include "core/passthrough/inode_changes.h"
@@ -192,9 +193,12 @@ public:
                                     UniqueFd fd,
                                     const struct statx& status,
                                     const FilePlace& place);
-    /// The same for a file that is opened when it is first used, by its handle or its place, and is
-    /// another one (ESTALE) if it has not `identity` then. With a handle: EOPNOTSUPP where those of
-    /// its mount cannot be opened.
+    /// Whether file handles of that mount, of which a record is known, can be opened.
+    [[nodiscard]] bool opens_handles_of(MountId mount);
+    /// The same as restore() for a file that is opened when it is first used, by its handle or its
+    /// place, and is another one (ESTALE) if it has not `identity` then. With a handle: EOPNOTSUPP
+    /// unless opens_handles_of() its mount. That the id is free is the caller's to know: the look
+    /// at another record would cost as much as all the rest.
     fuse::Outcome<void> restore_unopened(NodeId id,
                                          std::uint64_t lookup_count,
                                          const HostIdentity& identity,
@@ -203,6 +207,10 @@ public:
                                          const FilePlace& place);
     /// A record that answers EIO.
     fuse::Outcome<void> restore_lost(NodeId id, std::uint64_t lookup_count);
+    /// The last part of a restoration: runs `make`, which calls restore_unopened() and nothing
+    /// else, on a thread of its own. Requests may run; one that misses a record waits for its end,
+    /// as does everything that is about all records.
+    void restore_later(std::function<void()> make) { arrivals_.start(std::move(make)); }
     void set_root_lookup_count(std::uint64_t count);
 
     /// Drops all records but the root. Requests that still run keep theirs until they end.
@@ -224,7 +232,10 @@ private:
     [[nodiscard]] int find_handle(int fd, const struct statx& status, HostFileHandle& handle);
     InodeRef insert(std::unique_ptr<Inode> fresh, const FilePlace& place, nlink_t links);
     void add_to_id_table(Inode& inode);
+    InodeRef find_now(NodeId id);
+    InodeRef find_now(const FilePlace& place);
     [[nodiscard]] bool add_with_id(Inode& inode);
+    InodeRef add_restored_locked(std::unique_ptr<Inode> record, const FilePlace& place);
     fuse::Outcome<InodeRef>
     find_or_make(int fd, const struct statx& status, const FilePlace& place);
     void keep_fd(const InodeRef& inode, UniqueFd fd, const FilePlace& place);
@@ -255,6 +266,7 @@ private:
     std::atomic<std::uint64_t> next_id_{2};
     std::atomic<std::size_t> size_{0};
     Inode* root_ = nullptr;
+    Arrivals arrivals_; // last: its thread uses all of the above
 };
 
 } // namespace vfskit::passthrough

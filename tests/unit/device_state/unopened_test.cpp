@@ -6,8 +6,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
+#include <string>
 
 namespace vfskit::device_state {
 namespace {
@@ -225,6 +228,70 @@ TEST_F(UnopenedFiles, AreOpenedAtOnceWhenTheSourceSaysNothingOfThem) {
     Side destination{here_.root()};
 
     EXPECT_FALSE(destination.load(state));
+}
+
+/// So many that their records are made while requests run. They are not there, which only their
+/// first use finds out.
+class ManyUnopenedFiles : public UnopenedFiles {
+protected:
+    static constexpr std::uint64_t count = 50'000;
+
+    ManyUnopenedFiles() {
+        state_ = source_.save();
+        const auto first = static_cast<std::uint64_t>(state_.next_inode);
+        last_ = NodeId{first + count - 1};
+        for (auto id = first; id < first + count; ++id) {
+            state_.inodes.push_back(
+                {NodeId{id}, 1, PathLocation{dir_, "gone" + std::to_string(id)}, {}});
+            state_.trailer->files.push_back({S_IFREG, (std::uint64_t{1} << 40U) + id, 1});
+        }
+        const auto is_dir = [this](const auto& inode) { return inode.id == dir_; };
+        std::find_if(state_.inodes.begin(), state_.inodes.end(), is_dir)->refcount += count;
+        const auto loaded = destination_.load(state_);
+        EXPECT_TRUE(loaded) << loaded.error().describe();
+    }
+
+    State state_;
+    NodeId last_{};
+    Side destination_{here_.root()};
+};
+
+TEST_F(ManyUnopenedFiles, AreKnownToTheFirstRequest) {
+    EXPECT_EQ(error_of(destination_.getattr(last_)), ESTALE);
+}
+
+TEST_F(ManyUnopenedFiles, DoNotKeepOpenOnesWaiting) {
+    EXPECT_EQ(destination_.read(handle_), "open");
+}
+
+TEST_F(ManyUnopenedFiles, AreTheInodesThatTheGuestFindsAgain) {
+    EXPECT_EQ(destination_.node("closed", dir_), closed_);
+}
+
+TEST_F(ManyUnopenedFiles, KeepTheirIdsFromNewFiles) {
+    here_.write("new", "new");
+
+    EXPECT_GT(destination_.node("new"), last_);
+}
+
+TEST_F(ManyUnopenedFiles, CanBeForgottenAtOnce) {
+    EXPECT_TRUE(destination_.fs->inodes().forget(last_, 1));
+
+    EXPECT_EQ(error_of(destination_.getattr(last_)), EBADF);
+}
+
+TEST_F(ManyUnopenedFiles, AreAllSeenByTheNextMigration) {
+    std::size_t known = 0;
+    destination_.fs->inodes().for_each([&known](const auto& /*inode*/) { ++known; });
+
+    EXPECT_EQ(known, state_.inodes.size());
+}
+
+TEST_F(ManyUnopenedFiles, AreGoneWhenTheGuestUnmounts) {
+    destination_.fs->destroy();
+
+    EXPECT_EQ(destination_.fs->inodes().size(), 1U);
+    EXPECT_EQ(error_of(destination_.getattr(last_)), EBADF);
 }
 
 } // namespace
