@@ -81,6 +81,15 @@ set_property('media', 'live-migration-method', undef);
 is(method('media'), undef, 'a method can be removed');
 unlike(PluginTest::slurp($truth), qr/live-migration-method/, 'and does not come back');
 
+# A mapping whose paths change here one after the other stays itself.
+set_property('media', 'live-migration-method', 'find-paths');
+set_property('media', 'map', ['node=n1,path=/srv/new', 'node=n2,path=/srv/two']);
+set_property('media', 'map', ['node=n1,path=/srv/new', 'node=n2,path=/srv/newer']);
+my $moved = "media\n\tmap node=n1,path=/srv/new\n\tmap node=n2,path=/srv/newer\n\n";
+PluginTest::spew($directory, $moved);
+is(method('media'), 'find-paths', 'and keeps its method over the next write of a stock node');
+set_property('media', 'live-migration-method', undef);
+
 # Another mapping under an old id must not inherit.
 set_property('media', 'live-migration-method', 'file-handles');
 PluginTest::spew($directory, "media\n\tmap node=n1,path=/srv/other\n\n");

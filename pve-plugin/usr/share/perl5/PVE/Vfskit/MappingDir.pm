@@ -115,6 +115,16 @@ my sub is_made_again {
     return !$old->{ids}->{$id} && read_truth() =~ m/^\Q$id\E\s*$/m;
 }
 
+# The record knows a mapping by its paths: after a change of them it would not know it any more.
+my sub has_other_paths {
+    my ($before, $after) = @_;
+
+    return 0 if !grep { defined($after->{$_}) } keys $properties->%*;
+
+    return
+        join("\n", sort(($before->{map} // [])->@*)) ne join("\n", sort(($after->{map} // [])->@*));
+}
+
 my sub note_changes {
     my ($old, $new) = @_;
 
@@ -124,6 +134,7 @@ my sub note_changes {
         my $after = $new->{ids}->{$id} // {};
         next
             if !is_made_again($id, $old)
+            && !has_other_paths($before, $after)
             && !grep { differs($before, $after, $_) } keys $properties->%*;
 
         my $method = $after->{'live-migration-method'};
