@@ -176,7 +176,7 @@ class Daemon:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind=None, *_):
         self.close()
         if kind is not None:
             print(f'--- log of the daemon on {self.socket}\n{self.log_text()}', file=sys.stderr)
