@@ -144,15 +144,13 @@ Result<std::vector<check::Finding>> find_blockers(const HookCall& call,
     check::Migration migration;
     migration.has_begun = true;
     migration.rewrites_xml = true; // by this very hook
-    const bool is_restore = call.operation == HookOperation::restore;
-    migration.operation = is_restore ? check::Operation::save : check::Operation::live;
+    migration.operation =
+        call.operation == HookOperation::restore ? check::Operation::save : check::Operation::live;
     const check::Cluster cluster{snapshot.mappings,
                                  {world.collect(what_to_look_at(vm, snapshot, world))}};
     auto findings = check::check_target(vm, cluster, world.node, migration);
-    std::erase_if(findings, [is_restore](const check::Finding& finding) {
-        // It should not have been saved; now that it is, refusing would lose it.
-        const bool is_late = is_restore && finding.code == check::Code::memory_state_without_method;
-        return is_late || finding.severity() != check::Severity::blocker;
+    std::erase_if(findings, [](const check::Finding& finding) {
+        return finding.severity() != check::Severity::blocker;
     });
     return findings;
 }

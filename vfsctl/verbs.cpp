@@ -32,6 +32,8 @@
 #include "vfsctl/cmd/node_list.h"
 #include "vfsctl/cmd/node_publish.h"
 #include "vfsctl/cmd/qemu_args.h"
+#include "vfsctl/cmd/restore.h"
+#include "vfsctl/cmd/save.h"
 #include "vfsctl/cmd/sync.h"
 #include "vfsctl/cmd/top.h"
 #include "vfsctl/cmd/watch.h"
@@ -77,7 +79,10 @@ VerbTable all_verbs() {
                     node_list_verb(),
                     node_publish_verb(),
                     qemu_args_verb(),
-                    sync_verb(), top_verb(),
+                    restore_verb(),
+                    save_verb(),
+                    sync_verb(),
+                    top_verb(),
                     watch_verb(),
                     xml_filesystem_verb(),
                     xml_memory_verb(),
@@ -95,6 +100,8 @@ VerbTable all_verbs() {
                 {"migrate", "Live-migrate a libvirt domain, each share to its path there"},
                 {"node", "What nodes have, run and mount, and tell each other"},
                 {"qemu", "QEMU's arguments"},
+                {"restore", "Let a saved libvirt domain go on, each share with its path there"},
+                {"save", "Save a running libvirt domain to a file, for any node of its mappings"},
                 {"sync", "Carry mappings from one store to another"},
                 {"top", "Watch running daemons at work"},
                 {"watch", "Mend what migrations leave behind in libvirt's stored definitions"},

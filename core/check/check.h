@@ -51,6 +51,8 @@ VmReport check_migration(const Vm& vm,
 /// For the libvirt hook and Proxmox VE's pre-start gate, which run there and know only that node:
 /// `cluster` may hold the facts of this one node. What needs the source's facts (whether two
 /// directories are one) is checked when `cluster` has them and left to the source's half otherwise.
+/// Of a save this is the restore: a mapping without a method, of which nothing should have been
+/// saved, is no finding any more, for refusing would lose the guest.
 std::vector<Finding> check_target(const Vm& vm,
                                   const Cluster& cluster,
                                   std::string_view target,

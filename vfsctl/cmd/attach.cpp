@@ -33,10 +33,6 @@ void bind(AttachOptions& options, OptionSet& set) {
     bind_share_options(options.share, set);
 }
 
-bool is_on_this_host(const std::string& uri) {
-    return uri.starts_with("qemu:///") || uri.starts_with("qemu+unix:///");
-}
-
 /// One share on its way into one domain.
 class Attachment {
 public:

@@ -104,14 +104,9 @@ Result<ExitCode> run_target_half(const CheckOptions& options, Services& services
     auto migration = options.migration.migration;
     migration.operation = options.migration.operation.value_or(Operation::live);
     migration.max_facts_age = std::chrono::seconds{options.facts.max_age};
-    migration.now = now();
     std::vector<CheckedVm> checked;
     for (const auto& placed : vms) {
-        CheckedVm vm{.report = {.vm = placed.vm.name, .source = {}, .findings = {}, .targets = {}},
-                     .operation = migration.operation};
-        vm.report.targets.push_back(
-            {target, check::check_target(placed.vm, ground.cluster, target, migration)});
-        checked.push_back(std::move(vm));
+        checked.push_back(check_half(placed.vm, target, ground.cluster, migration));
     }
     print(checked, ground.origins, services.output);
     return worst_of(checked);
@@ -214,6 +209,17 @@ std::vector<CheckedVm> check_all(const std::vector<PlacedVm>& vms,
             {check::check_migration(placed.vm, cluster, placed.node, others, migration),
              migration.operation});
     }
+    return checked;
+}
+
+CheckedVm check_half(const check::Vm& vm,
+                     const std::string& target,
+                     const check::Cluster& cluster,
+                     check::Migration migration) {
+    migration.now = now();
+    CheckedVm checked{.report = {.vm = vm.name, .source = {}, .findings = {}, .targets = {}},
+                      .operation = migration.operation};
+    checked.report.targets.push_back({target, check::check_target(vm, cluster, target, migration)});
     return checked;
 }
 

@@ -37,6 +37,12 @@ std::vector<CheckedVm> check_all(const std::vector<PlacedVm>& vms,
                                  const check::Cluster& cluster,
                                  const MigrationChoice& choice);
 
+/// The target's half alone, with the facts of `target`; the report has no source.
+CheckedVm check_half(const check::Vm& vm,
+                     const std::string& target,
+                     const check::Cluster& cluster,
+                     check::Migration migration);
+
 Verb check_verb();
 Result<ExitCode> run_check(const CheckOptions& options, Services& services);
 

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/migrate.h"
 
-#include "core/domain/domain_xml.h"
-#include "vfsctl/cmd/migrate_check.h"
-#include "vfsctl/cmd/migrate_events.h"
+#include "vfsctl/cmd/check.h"
+#include "vfsctl/cmd/domain_job.h"
+#include "vfsctl/cmd/job_events.h"
 #include "vfsctl/libvirt/connect.h"
+#include "vfsctl/output/quantities.h"
 #include "vfsctl/services.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
-#include <cerrno>
 
 namespace vfskit::vfsctl {
 
@@ -69,13 +66,53 @@ struct Plan {
     std::vector<domain::Rewrite> rewrites;
 };
 
-Result<DomainState> find_running(const std::string& domain, LibvirtConnection& source) {
-    VFSKIT_TRY_ASSIGN(auto state, source.find_domain(domain));
-    if (!state.is_running) {
-        return Error{EINVAL, fmt::format("'{}' does not run", state.name)}.with_remedy(
-            "Define it there: virsh dumpxml --inactive, vfsctl xml patch, virsh define");
+JobEvents make_events(const MigrateOptions& options, const DomainState& state, Services& services) {
+    const auto& node = options.destination;
+    return JobEvents{
+        services,
+        {.kind = "migrate-event",
+         .names = {{"domain", state.name}, {"node", node}},
+         .waiting = fmt::format("{} makes itself ready", node),
+         .long_wait = fmt::format("Waiting for {}: its hooks in /etc/libvirt/hooks, which libvirt "
+                                  "gives all the time they take, or its daemons. The guest goes on "
+                                  "here meanwhile",
+                                  node)}};
+}
+
+/// What 'vfsctl check' says about this very migration; it has one target.
+Result<CheckedVm> check_shares(const MigrateOptions& options,
+                               Services& services,
+                               LibvirtConnection& source,
+                               const DomainState& state,
+                               JobEvents& events) {
+    VFSKIT_TRY_ASSIGN(const auto vm,
+                      place_domain(source, state, options.from.value_or(services.node)));
+    VFSKIT_TRY_ASSIGN(
+        const auto ground,
+        prepare_ground(options.facts, {vm.node, options.destination}, {vm}, services));
+    MigrationChoice choice{.operation = check::Operation::live, .migration = {}};
+    auto& migration = choice.migration;
+    migration.persistent = state.is_persistent && !options.transient;
+    migration.persist_xml = migration.persistent;
+    migration.rewrites_xml = true;
+    migration.max_facts_age = std::chrono::seconds{options.facts.max_age};
+    if (options.migrate_uri) {
+        VFSKIT_TRY_ASSIGN(migration.transport, check::parse_transport(*options.migrate_uri));
     }
-    return state;
+    auto checked = check_all({vm}, {options.destination}, ground.cluster, choice);
+    events.checked(checked.front(), ground.origins);
+    return std::move(checked.front());
+}
+
+Result<void> warn_of_old_libvirt(LibvirtConnection& destination, JobEvents& events) {
+    VFSKIT_TRY_ASSIGN(const auto versions, destination.versions());
+    const auto there = libvirt_version_of(versions);
+    if (there < domain::known_since(domain::LibvirtFeature::migration)) {
+        events.warn(fmt::format("libvirt {} there takes the guest, but will not let it go again. "
+                                "Upgrade it to 10.5 or later",
+                                domain::to_string(there)));
+    }
+    return {};
 }
 
 Result<Plan> make_plan(const MigrateOptions& options,
@@ -106,40 +143,14 @@ Result<Plan> make_plan(const MigrateOptions& options,
     return plan;
 }
 
-/// What libvirt reported as done, looked at: QEMU runs, its daemons live, and what is stored is for
-/// that node.
+/// The guest runs there, its daemons live, and what is stored is for that node.
 Result<void> verify(LibvirtConnection& destination, const Plan& plan) {
-    VFSKIT_TRY_ASSIGN(const auto arrived, destination.find_domain(plan.state.name));
-    if (!arrived.is_running) {
-        return Error{EIO, fmt::format("'{}' arrived and does not run", plan.state.name)}
-            .with_remedy("See its log there, /var/log/libvirt/qemu/" + plan.state.name + ".log");
-    }
-    VFSKIT_TRY_ASSIGN(const auto dead, destination.dead_daemons(plan.state.name));
-    if (!dead.empty()) {
-        return Error{EIO,
-                     fmt::format("'{}' runs there, but the daemon of {} has ended",
-                                 plan.state.name,
-                                 fmt::join(dead, ", "))}
-            .with_remedy("See the daemon's log there");
-    }
+    VFSKIT_TRY(verify_running(destination, plan.state.name));
     if (!plan.request.persistent_xml) {
         return {};
     }
-    VFSKIT_TRY_ASSIGN(const auto stored,
-                      destination.definition(plan.state.name, DefinitionKind::inactive));
-    VFSKIT_TRY_ASSIGN(const auto is, domain::parse_domain(stored));
-    VFSKIT_TRY_ASSIGN(const auto wanted, domain::parse_domain(*plan.request.persistent_xml));
-    const auto source_of = [](const domain::DomainFilesystem& filesystem) {
-        return filesystem.source_dir.value_or(filesystem.source_socket.value_or(""));
-    };
-    if (!std::ranges::equal(is.filesystems, wanted.filesystems, {}, source_of, source_of)) {
-        return Error{EIO,
-                     fmt::format("'{}' runs there, but its stored definition has the paths of "
-                                 "another node",
-                                 plan.state.name)}
-            .with_remedy("Run there: vfsctl watch --once");
-    }
-    return {};
+    return verify_sources(
+        destination, plan.state.name, DefinitionKind::inactive, *plan.request.persistent_xml);
 }
 
 } // namespace
@@ -169,18 +180,29 @@ vfsctl migrate web n2 --json)"},
 Result<ExitCode> run_migrate(const MigrateOptions& options, Services& services) {
     VFSKIT_TRY_ASSIGN(const auto source, connect(services, options.connect));
     VFSKIT_TRY_ASSIGN(const auto destination,
-                      services.environment.connect_libvirt(options.destination_uri.value_or(
-                          fmt::format("qemu+ssh://{}/system", options.destination))));
-    VFSKIT_TRY_ASSIGN(const auto state, find_running(options.domain, *source));
-    MigrationEvents events{services, state.name, options.destination};
+                      services.environment.connect_libvirt(
+                          options.destination_uri.value_or(libvirt_of_node(options.destination))));
+    VFSKIT_TRY_ASSIGN(const auto state,
+                      find_running(*source,
+                                   options.domain,
+                                   "Define it there: virsh dumpxml --inactive, vfsctl xml patch, "
+                                   "virsh define"));
+    auto events = make_events(options, state, services);
     VFSKIT_TRY_ASSIGN(const auto checked, check_shares(options, services, *source, state, events));
-    VFSKIT_TRY(check_hypervisors(*source, *destination, state, events));
+    VFSKIT_TRY(check_hypervisor(*source, state));
+    VFSKIT_TRY(warn_of_old_libvirt(*destination, events));
     const auto may_go = judge(checked, options.force);
     if (!may_go) {
         return options.dry_run ? Result{ExitCode::blocker} : Result<ExitCode>{may_go.error()};
     }
     VFSKIT_TRY_ASSIGN(const auto plan, make_plan(options, services, *source, state));
-    events.planned(plan.rewrites, plan.request.persistent_xml.has_value());
+    const bool is_stored = plan.request.persistent_xml.has_value();
+    events.planned(plan.rewrites,
+                   is_stored,
+                   fmt::format("'{}' goes to {}{}",
+                               state.name,
+                               options.destination,
+                               is_stored ? ", and its definition is stored there" : ""));
     if (options.dry_run) {
         return exit_code_of(worst_of(checked));
     }
@@ -193,7 +215,14 @@ Result<ExitCode> run_migrate(const MigrateOptions& options, Services& services) 
                           [&events](const JobProgress& progress) { events.progress(progress); },
                           cancel));
     VFSKIT_TRY(verify(*destination, plan));
-    events.done(done);
+    events.done(done,
+                fmt::format("'{}' runs on {}: {} in all{}",
+                            state.name,
+                            options.destination,
+                            short_duration(done.elapsed),
+                            done.downtime ? fmt::format(", standing still for {}",
+                                                        short_duration(*done.downtime))
+                                          : ""));
     return ExitCode::ok;
 }
 

@@ -40,6 +40,10 @@ Result<std::unique_ptr<LibvirtConnection>> connect(Services& services,
     return services.environment.connect_libvirt(wanted.empty() ? "qemu:///system" : wanted);
 }
 
+bool is_on_this_host(std::string_view uri) {
+    return uri.starts_with("qemu:///") || uri.starts_with("qemu+unix:///");
+}
+
 void bind_scope_options(bool& live, bool& config, OptionSet& set) {
     set.flag({.name = "--live", .help = "Only the running guest. Default: whatever there is"}, live)
         .flag({.name = "--config", .help = "Only the stored definition; with --live, both"},

@@ -22,6 +22,9 @@ void bind_connect_option(std::optional<std::string>& uri, OptionSet& set);
 Result<std::unique_ptr<LibvirtConnection>> connect(Services& services,
                                                    const std::optional<std::string>& uri);
 
+/// The libvirt of this host, which sees the files and starts the daemons that we do.
+bool is_on_this_host(std::string_view uri);
+
 /// --live and --config, as virsh has them.
 void bind_scope_options(bool& live, bool& config, OptionSet& set);
 /// Neither flag: whatever the domain has of the two. EINVAL for --live with a domain that does not

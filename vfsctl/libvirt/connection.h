@@ -60,6 +60,21 @@ struct MigrationRequest {
     std::optional<std::uint32_t> parallel; ///< connections
 };
 
+/// A running domain into a file of libvirt's host.
+struct SaveRequest {
+    std::string file; ///< absolute
+    std::string xml;  ///< the definition that the file shall have
+    bool bypass_cache = false;
+};
+
+/// A domain out of such a file, which stays.
+struct RestoreRequest {
+    std::string file; ///< absolute
+    std::string xml;  ///< the running guest's definition
+    bool bypass_cache = false;
+    bool stays_paused = false;
+};
+
 /// Bytes of guest memory, and times, as far as libvirt knows them.
 struct JobProgress {
     std::chrono::milliseconds elapsed{};
@@ -125,6 +140,17 @@ public:
                                         const MigrationRequest& request,
                                         const ProgressCallback& progress,
                                         const std::atomic<bool>& cancel) = 0;
+    /// Writes a running domain to a file and ends it here. `cancel` as with migrate(); the file is
+    /// gone then. Returns the figures.
+    virtual Result<JobProgress> save(const std::string& domain,
+                                     const SaveRequest& request,
+                                     const ProgressCallback& progress,
+                                     const std::atomic<bool>& cancel) = 0;
+    /// The definition in a file that save() or virsh wrote.
+    virtual Result<std::string> saved_definition(const std::string& file) = 0;
+    /// Of the progress only the time is known.
+    virtual Result<JobProgress> restore(const RestoreRequest& request,
+                                        const ProgressCallback& progress) = 0;
     /// Why QEMU would refuse to migrate now (a mounted 9p, for one); empty: nothing known.
     virtual Result<std::vector<std::string>> migration_blockers(const std::string& domain) = 0;
     /// The chardevs of vhost-user devices that have lost their daemon, by QEMU's id of the chardev

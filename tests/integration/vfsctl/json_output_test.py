@@ -50,6 +50,8 @@ CALLS = {
     'node publish': [((), 'node-publish'), (('--withdraw',), 'node-publish'), (('--node', 'n1'), 'node-publish')],
     'qemu args': [(('media', '--vm', '100', '--node', 'n1'), 'qemu-args'),
                   (('media', '--vm', '100', '--node', 'n1', '--memory', '1G'), 'qemu-args')],
+    'restore': [],  # as 'migrate'
+    'save': [],
     'sync': [(('--from', 'yaml:./mappings-a.yaml', '--to', 'yaml:./mappings-b.yaml', '--dry-run'), 'sync'),
              (('--from', 'yaml:./import.yaml', '--to', 'yaml:./mappings-b.yaml', '--state', 'state'), 'sync')],
     'top': [(('--once', '--interval', '0.1'), 'top'),
@@ -64,7 +66,7 @@ CALLS = {
 
 # What other tests hold against its schema: parts of documents, files, what needs two hosts.
 ELSEWHERE = {'common', 'error', 'version', 'command-tree', 'daemon-status', 'daemon-migration-report',
-             'migrate-event', 'pve-settings', 'check', 'check-pve', 'drain', 'vm-description'}
+             'migrate-event', 'save-event', 'pve-settings', 'check', 'check-pve', 'drain', 'vm-description'}
 
 DOMAIN_WITH_MEDIA = DOMAIN.replace("type='kvm'", "type='test'").replace('<devices>', """<memoryBacking>
     <source type='memfd'/>

@@ -13,7 +13,8 @@ PAGES = sorted((ROOT / 'docs/man').glob('*.[1-8]'))
 
 
 # The verbs of one word that share a page.
-SHARED_PAGES = {'attach': 'libvirt', 'detach': 'libvirt', 'drain': 'check', 'migrate': 'libvirt', 'watch': 'libvirt'}
+SHARED_PAGES = {'attach': 'libvirt', 'detach': 'libvirt', 'drain': 'check', 'migrate': 'libvirt', 'restore': 'libvirt',
+                'save': 'libvirt', 'watch': 'libvirt'}
 
 
 def page_of(verb):

@@ -4,10 +4,12 @@
 # Debian 12's libvirt 9.0 and for a kernel with 9p.
 """What makes a migration of shares fail or stick between real libvirt hosts: each is refused or told beforehand, and
 the guest, which holds a file open and writes, goes on. Also saving to a file and snapshots with memory."""
+import json
 import lzma
 import pathlib
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'support'))
@@ -164,8 +166,61 @@ class Traps(LibvirtCase):
                 self.b.shell.connect()
                 self.assertEqual(self.sources(self.b), [source])
                 self.alive(self.b)
-                self.nothing_was_lost(self.b)
+                self.save_and_restore_with_vfsctl(self.b, self.a)
+                self.nothing_was_lost(self.a)
                 self.tearDown()
+
+    def save_and_restore_with_vfsctl(self, source, target):
+        saved = self.hosts.directory / 'saved-again'
+        self.cancel_save(source, saved)
+        self.assertIn('VFS-C102', self.vfsctl(source, 'save', 'web', saved, '--dry-run', status=6).stdout)
+        self.alive(source)
+        events = self.events('save-event', self.vfsctl(source, 'save', 'web', saved, '--json'))
+        self.assertEqual((events[0]['event'], events[-1]['event']), ('checked', 'done'))
+        self.assertEqual((source.state('web'), self.daemons(source)), ('', []))
+        self.write_store(target, here='/srv/missing')
+        refused = self.vfsctl(target, 'restore', saved, status=4)
+        self.assertIn("VFS-C020 share 'films': There is no '/srv/missing' on 'host-a'", refused.stdout)
+        refused = self.vfsctl(target, 'restore', saved, '--force', status=1)
+        self.assertIn("There is no '/srv/missing' on 'host-a'", refused.stderr)  # said by the hook
+        target.write('/etc/vfskit/mappings.yaml', self.store())
+        self.vfsctl(target, 'restore', saved, '--dry-run')
+        self.assertEqual(target.state('web'), 'shut off')
+        # From the node that has saved it, through the other one's libvirt.
+        facts = self.facts_of(target)
+        events = self.events('save-event', self.vfsctl(
+            source, 'restore', saved, '--on', target.name, '--connect', target.uri, '--facts', facts, '--json'))
+        self.assertEqual([event['event'] for event in events if event['event'] != 'warning'],
+                         ['checked', 'planned', 'done'])
+        target.shell.connect()
+        own = [path.replace(self.there, '/srv/media') for path in self.sources(target)]
+        self.assertEqual((self.sources(target), self.sources(target, '--inactive')), (own, own))
+        refused = self.vfsctl(target, 'restore', saved, status=4)
+        self.assertIn("'web' runs there already", refused.stderr)
+        refused = self.vfsctl(target, 'save', 'web', saved, status=4)
+        self.assertIn('is there already', refused.stderr)
+        saved.unlink()
+        self.alive(target)
+
+    def cancel_save(self, host, saved):
+        # What writes the file waits, so that there is something to cancel.
+        helper = '/usr/lib/libvirt/libvirt_iohelper'
+        host.run('cp', helper, '/run/iohelper')
+        host.write('/run/wait', '')
+        host.write('/run/waiting-iohelper',
+                   '#!/bin/sh\nwhile [ -e /run/wait ]; do sleep 0.1; done\nexec /run/iohelper "$@"\n', 0o755)
+        host.run('mount', '--bind', '/run/waiting-iohelper', helper)
+        save = self.in_background(host, 'save', 'web', str(saved), '--json')
+        seen = [json.loads(save.stdout.readline())['event'] for _ in ('checked', 'planned', 'progress')]
+        self.tell(host, 'INT')
+        time.sleep(1)  # vfsctl looks five times a second; too early only makes the test fail
+        host.path('/run/wait').unlink()
+        _, errors = save.communicate(timeout=60)
+        host.run('umount', helper)
+        self.assertEqual((seen, save.returncode), (['checked', 'planned', 'progress'], 1), errors)
+        self.assertIn('It was cancelled, and the guest goes on here', errors)
+        self.assertFalse(saved.exists())
+        self.alive(host)
 
     def test_a_snapshot_with_memory_holds_the_guest_and_not_the_directory(self):
         self.start(MANAGED(binary=WRAPPER))

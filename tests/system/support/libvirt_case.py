@@ -129,20 +129,24 @@ mappings:
     def migrate_words(self, *options, target=None):
         """From the other host to `target`, with facts as it would have published them."""
         target = target or self.b
-        facts = self.hosts.directory / f'{target.name}.json'
-        facts.write_text(target.run(VFSCTL, 'node', 'facts', '--json').stdout)
         return ('migrate', 'web', target.name, '--desturi', target.uri, '--migrate-uri', f'tcp://{target.address}',
-                '--facts', str(facts), '--no-ssh', *options)
+                '--facts', self.facts_of(target), '--no-ssh', *options)
+
+    def facts_of(self, host) -> str:
+        facts = self.hosts.directory / f'{host.name}.json'
+        facts.write_text(host.run(VFSCTL, 'node', 'facts', '--json').stdout)
+        return str(facts)
 
     def migrate(self, *options, status=0, target=None):
         """vfsctl migrate; its events with --json."""
         source = self.b if target is self.a else self.a
         done = self.vfsctl(source, *self.migrate_words(*options, target=target), status=status)
-        if '--json' not in options:
-            return done
+        return self.events('migrate-event', done) if '--json' in options else done
+
+    def events(self, kind, done):
         events = [json.loads(line) for line in done.stdout.splitlines()]
         for event in events:
-            self.assertEqual(SchemaLibrary(ROOT).faults('migrate-event', event), [])
+            self.assertEqual(SchemaLibrary(ROOT).faults(kind, event), [])
         return events
 
     def in_background(self, host, *words):

@@ -22,6 +22,8 @@ using vfsctl::JobProgress;
 using vfsctl::LibvirtConnection;
 using vfsctl::MigrationRequest;
 using vfsctl::ProgressCallback;
+using vfsctl::RestoreRequest;
+using vfsctl::SaveRequest;
 
 struct FakeDomain {
     DomainState state;
@@ -42,7 +44,11 @@ struct FakeHost {
     std::function<void()> on_lost = [] {};   // when a watched connection is lost
     int times_watched = 0;
     std::optional<MigrationRequest> migration;
-    std::optional<Error> migration_error;
+    std::optional<Error> migration_error;     // of whatever job there is
+    std::map<std::string, std::string> saved; // definitions by file
+    std::optional<RestoreRequest> restored;
+    std::string hook_from; // what a hook of this host replaces in a restored definition …
+    std::string hook_to;   // … and by what
     std::vector<std::chrono::milliseconds> waits; // progress before the destination is ready
 };
 
@@ -136,6 +142,62 @@ public:
                            .bytes_per_second = 0,
                            .iterations = 3,
                            .downtime = std::chrono::milliseconds{30}};
+    }
+    Result<JobProgress> save(const std::string& domain,
+                             const SaveRequest& request,
+                             const ProgressCallback& progress,
+                             const std::atomic<bool>& cancel) override {
+        VFSKIT_TRY_ASSIGN(auto* found, find(domain));
+        progress({.elapsed = std::chrono::milliseconds{200},
+                  .total = 100,
+                  .processed = 40,
+                  .remaining = 60,
+                  .bytes_per_second = 200,
+                  .iterations = 1,
+                  .downtime = std::nullopt});
+        if (cancel) {
+            return Error{ECANCELED, "It was cancelled"};
+        }
+        if (host_.migration_error) {
+            return Error{*host_.migration_error};
+        }
+        host_.saved[request.file] = request.xml;
+        found->state.is_running = false;
+        JobProgress done;
+        done.elapsed = std::chrono::milliseconds{1500};
+        done.processed = 100;
+        return done;
+    }
+    Result<std::string> saved_definition(const std::string& file) override {
+        const auto found = host_.saved.find(file);
+        if (found == host_.saved.end()) {
+            return Error{EIO, "Cannot read the saved domain '" + file + "'"};
+        }
+        return found->second;
+    }
+    Result<JobProgress> restore(const RestoreRequest& request,
+                                const ProgressCallback& progress) override {
+        host_.restored = request;
+        JobProgress waiting;
+        for (const auto elapsed : host_.waits) {
+            waiting.elapsed = elapsed;
+            progress(waiting);
+        }
+        if (host_.migration_error) {
+            return Error{*host_.migration_error};
+        }
+        VFSKIT_TRY_ASSIGN(const auto parsed, domain::parse_domain(request.xml));
+        auto& domain = host_.domains[parsed.name];
+        domain.state.name = parsed.name;
+        domain.state.is_running = true;
+        domain.state.is_paused = request.stays_paused;
+        domain.live = request.xml;
+        if (const auto at = domain.live.find(host_.hook_from);
+            !host_.hook_from.empty() && at != std::string::npos) {
+            domain.live.replace(at, host_.hook_from.size(), host_.hook_to);
+        }
+        waiting.elapsed = std::chrono::milliseconds{1500};
+        return waiting;
     }
     Result<std::vector<std::string>> migration_blockers(const std::string& /*domain*/) override {
         return host_.blockers;

@@ -39,6 +39,13 @@ public:
                                 const MigrationRequest& request,
                                 const ProgressCallback& progress,
                                 const std::atomic<bool>& cancel) override;
+    Result<JobProgress> save(const std::string& domain,
+                             const SaveRequest& request,
+                             const ProgressCallback& progress,
+                             const std::atomic<bool>& cancel) override;
+    Result<std::string> saved_definition(const std::string& file) override;
+    Result<JobProgress> restore(const RestoreRequest& request,
+                                const ProgressCallback& progress) override;
     Result<std::vector<std::string>> migration_blockers(const std::string& domain) override;
     Result<std::vector<std::string>> dead_daemons(const std::string& domain) override;
     Result<void> watch(const std::function<void(const DomainEvent&)>& handler,

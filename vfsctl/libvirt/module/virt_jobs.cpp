@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Migration. The call blocks its thread; a second one watches and cancels.
+// Migrate, save, restore. The call blocks its thread; a second one watches and cancels.
 #include "vfsctl/libvirt/module/virt_connection.h"
 #include "vfsctl/libvirt/module/virt_error.h"
 
@@ -31,13 +31,18 @@ JobProgress progress_of(const VirParams& params) {
     return progress;
 }
 
-// Tells of a domain's job and aborts it when asked to, until destroyed.
+// Tells of a domain's job and aborts it when asked to, until destroyed. Without a domain, of the
+// time alone.
 class JobWatch {
 public:
     JobWatch(virDomainPtr domain, const ProgressCallback& callback, const std::atomic<bool>& cancel)
         : domain_{domain}, callback_{callback}, cancel_{cancel}, thread_{[this] { run(); }} {}
     JobWatch(const JobWatch&) = delete;
     JobWatch& operator=(const JobWatch&) = delete;
+    [[nodiscard]] std::chrono::milliseconds elapsed() const {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - since_);
+    }
     ~JobWatch() {
         {
             const std::lock_guard guard{mutex_};
@@ -58,6 +63,10 @@ private:
     }
 
     void look() {
+        if (domain_ == nullptr) {
+            tell_time();
+            return;
+        }
         // Again at each look: a job that had not begun yet could not be aborted.
         if (cancel_) {
             ::virDomainAbortJob(domain_);
@@ -73,11 +82,14 @@ private:
             has_begun_ = true;
             callback_(progress_of(params));
         } else if (!has_begun_) {
-            JobProgress waiting;
-            waiting.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
-                std::chrono::steady_clock::now() - since_);
-            callback_(waiting);
+            tell_time();
         }
+    }
+
+    void tell_time() const {
+        JobProgress waiting;
+        waiting.elapsed = elapsed();
+        callback_(waiting);
     }
 
     virDomainPtr domain_;
@@ -124,6 +136,20 @@ void fill(VirParams& params, const MigrationRequest& request) {
     }
 }
 
+// Nothing where libvirt no longer knows: the guest is where it should be, only the figures are not.
+JobProgress completed_job(virDomainPtr domain) {
+    int type = 0;
+    VirParams stats;
+    if (::virDomainGetJobStats(domain,
+                               &type,
+                               stats.receive(),
+                               stats.receive_count(),
+                               VIR_DOMAIN_JOB_STATS_COMPLETED) != 0) {
+        return {};
+    }
+    return progress_of(stats);
+}
+
 } // namespace
 
 Result<JobProgress> VirtConnection::migrate(const std::string& domain,
@@ -149,16 +175,57 @@ Result<JobProgress> VirtConnection::migrate(const std::string& domain,
         return cancel ? Error{ECANCELED, doing + ": It was cancelled, and the guest goes on here"}
                       : last_virt_error(doing);
     }
-    int type = 0;
-    VirParams stats;
-    if (::virDomainGetJobStats(arrived.get(),
-                               &type,
-                               stats.receive(),
-                               stats.receive_count(),
-                               VIR_DOMAIN_JOB_STATS_COMPLETED) != 0) {
-        return JobProgress{}; // the guest is there; only the figures are not
+    return completed_job(arrived.get());
+}
+
+Result<JobProgress> VirtConnection::save(const std::string& domain,
+                                         const SaveRequest& request,
+                                         const ProgressCallback& progress,
+                                         const std::atomic<bool>& cancel) {
+    VFSKIT_TRY_ASSIGN(const auto found, lookup(domain));
+    int failed = 0;
+    std::chrono::milliseconds elapsed{};
+    {
+        const JobWatch watch{found.get(), progress, cancel};
+        failed = ::virDomainSaveFlags(found.get(),
+                                      request.file.c_str(),
+                                      request.xml.c_str(),
+                                      request.bypass_cache ? VIR_DOMAIN_SAVE_BYPASS_CACHE : 0);
+        elapsed = watch.elapsed();
     }
-    return progress_of(stats);
+    if (failed != 0) {
+        const auto doing = fmt::format("Cannot save '{}' to '{}'", domain, request.file);
+        return cancel ? Error{ECANCELED, doing + ": It was cancelled, and the guest goes on here"}
+                      : last_virt_error(doing);
+    }
+    auto figures = completed_job(found.get());
+    figures.elapsed = elapsed;
+    figures.downtime.reset(); // the guest stands still until it is restored
+    return figures;
+}
+
+Result<std::string> VirtConnection::saved_definition(const std::string& file) {
+    const VirText xml{::virDomainSaveImageGetXMLDesc(
+        connect_.get(), file.c_str(), VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)};
+    if (!xml) {
+        return last_virt_error(fmt::format("Cannot read the saved domain '{}'", file));
+    }
+    return std::string{xml.get()};
+}
+
+Result<JobProgress> VirtConnection::restore(const RestoreRequest& request,
+                                            const ProgressCallback& progress) {
+    const std::atomic<bool> never{false};
+    const JobWatch watch{nullptr, progress, never};
+    const auto flags = (request.bypass_cache ? unsigned{VIR_DOMAIN_SAVE_BYPASS_CACHE} : 0U) |
+                       (request.stays_paused ? unsigned{VIR_DOMAIN_SAVE_PAUSED} : 0U);
+    if (::virDomainRestoreFlags(connect_.get(), request.file.c_str(), request.xml.c_str(), flags) !=
+        0) {
+        return last_virt_error(fmt::format("Cannot restore '{}'", request.file));
+    }
+    JobProgress figures;
+    figures.elapsed = watch.elapsed();
+    return figures;
 }
 
 } // namespace vfskit::vfsctl

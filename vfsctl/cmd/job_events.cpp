@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vfsctl/cmd/migrate_events.h"
+#include "vfsctl/cmd/job_events.h"
 
 #include "vfsctl/output/json.h"
 #include "vfsctl/output/quantities.h"
@@ -18,28 +18,28 @@ constexpr std::chrono::seconds patience{3};
 
 } // namespace
 
-MigrationEvents::MigrationEvents(Services& services, std::string domain, std::string node)
-    : services_{services}, domain_{std::move(domain)}, node_{std::move(node)} {
+JobEvents::JobEvents(Services& services, Job job) : services_{services}, job_{std::move(job)} {
     const auto& environment = services.environment;
     bar_.emplace(environment.err,
                  environment.err_is_terminal && !services.output.is_json(),
                  environment.columns);
 }
 
-ordered_json MigrationEvents::make_event(std::string_view event) const {
-    auto document = make_document("migrate-event");
+ordered_json JobEvents::make_event(std::string_view event) const {
+    auto document = make_document(job_.kind);
     document["event"] = event;
-    document["domain"] = to_utf8(domain_);
-    document["node"] = node_;
+    for (const auto& [key, value] : job_.names) {
+        document[key] = to_utf8(value);
+    }
     return document;
 }
 
-void MigrationEvents::print(const ordered_json& event) {
+void JobEvents::print(const ordered_json& event) {
     services_.output.print(event.dump() + "\n");
     services_.environment.out.flush(); // a reader acts on it now
 }
 
-void MigrationEvents::warn(std::string_view sentence) {
+void JobEvents::warn(std::string_view sentence) {
     if (!services_.output.is_json()) {
         services_.output.warn(sentence);
         return;
@@ -49,7 +49,7 @@ void MigrationEvents::warn(std::string_view sentence) {
     print(event);
 }
 
-void MigrationEvents::checked(const CheckedVm& vm, const std::vector<FactsOrigin>& origins) {
+void JobEvents::checked(const CheckedVm& vm, const std::vector<FactsOrigin>& origins) {
     auto& output = services_.output;
     if (!output.is_json()) {
         output.say(render(origins));
@@ -62,7 +62,9 @@ void MigrationEvents::checked(const CheckedVm& vm, const std::vector<FactsOrigin
     print(event);
 }
 
-void MigrationEvents::planned(const std::vector<domain::Rewrite>& rewrites, bool is_stored) {
+void JobEvents::planned(const std::vector<domain::Rewrite>& rewrites,
+                        std::optional<bool> is_stored,
+                        std::string_view sentence) {
     auto& output = services_.output;
     if (!output.is_json()) {
         for (const auto& rewrite : rewrites) {
@@ -72,14 +74,13 @@ void MigrationEvents::planned(const std::vector<domain::Rewrite>& rewrites, bool
                                    rewrite.from,
                                    rewrite.to.empty() ? "libvirt's choice there" : rewrite.to));
         }
-        output.say(fmt::format("'{}' goes to {}{}",
-                               domain_,
-                               node_,
-                               is_stored ? ", and its definition is stored there" : ""));
+        output.say(sentence);
         return;
     }
     auto event = make_event("planned");
-    event["is-stored"] = is_stored;
+    if (is_stored) {
+        event["is-stored"] = *is_stored;
+    }
     event["rewrites"] = ordered_json::array();
     for (const auto& rewrite : rewrites) {
         ordered_json item{{"tag", to_utf8(rewrite.tag)},
@@ -94,17 +95,15 @@ void MigrationEvents::planned(const std::vector<domain::Rewrite>& rewrites, bool
     print(event);
 }
 
-void MigrationEvents::wait(std::chrono::milliseconds elapsed) {
-    bar_->show(0, fmt::format("{} makes itself ready, {}", node_, short_duration(elapsed)));
-    if (elapsed >= patience && !has_told_wait_) {
+void JobEvents::wait(std::chrono::milliseconds elapsed) {
+    bar_->show(0, fmt::format("{}, {}", job_.waiting, short_duration(elapsed)));
+    if (elapsed >= patience && !has_told_wait_ && !job_.long_wait.empty()) {
         has_told_wait_ = true;
-        warn(fmt::format("Waiting for {}: its hooks in /etc/libvirt/hooks, which libvirt gives all "
-                         "the time they take, or its daemons. The guest goes on here meanwhile",
-                         node_));
+        warn(job_.long_wait);
     }
 }
 
-void MigrationEvents::progress(const JobProgress& progress) {
+void JobEvents::progress(const JobProgress& progress) {
     if (progress.total == 0) {
         wait(progress.elapsed);
         return;
@@ -135,17 +134,10 @@ void MigrationEvents::progress(const JobProgress& progress) {
     print(event);
 }
 
-void MigrationEvents::done(const JobProgress& figures) {
+void JobEvents::done(const JobProgress& figures, std::string_view sentence) {
     bar_.reset();
     if (!services_.output.is_json()) {
-        services_.output.say(fmt::format(
-            "'{}' runs on {}: {} in all{}",
-            domain_,
-            node_,
-            short_duration(figures.elapsed),
-            figures.downtime
-                ? fmt::format(", standing still for {}", short_duration(*figures.downtime))
-                : ""));
+        services_.output.say(sentence);
         return;
     }
     auto event = make_event("done");
@@ -153,7 +145,9 @@ void MigrationEvents::done(const JobProgress& figures) {
     if (figures.downtime) {
         event["downtime-ms"] = figures.downtime->count();
     }
-    event["processed-bytes"] = figures.processed;
+    if (figures.processed > 0) {
+        event["processed-bytes"] = figures.processed;
+    }
     print(event);
 }
 
