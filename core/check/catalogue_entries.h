@@ -293,7 +293,7 @@ inline constexpr std::array catalogue_entries{
                    "Update libvirt on the target first"},
     CatalogueEntry{Code::libvirt_restarted,
                    Severity::blocker,
-                   "libvirt was restarted since the guest started",
+                   "libvirt was restarted since the share was attached",
                    "libvirt forgets in a restart that the daemons it started can migrate, and "
                    "refuses until the share is attached anew (seen in 11.3 and 12.8). Shares with "
                    "an external socket are not affected.",

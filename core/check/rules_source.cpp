@@ -26,24 +26,31 @@ void judge_libvirt(const Scene& scene, std::vector<Finding>& findings) {
                         share::to_string(*facts.libvirt->version),
                         share::to_string(oldest_libvirt())));
     }
-    const bool has_managed = std::ranges::any_of(
-        scene.vm->shares, [](const VmShare& share) { return share.launch == LaunchKind::managed; });
-    if (!has_managed || !facts.libvirt || scene.guest == nullptr) {
+}
+
+/// What libvirt forgets in a restart it knows again of a share that was attached afterwards: then
+/// its daemon is younger than libvirt, whatever the guest is.
+void judge_restart(const Scene& scene, const ShareScene& share, std::vector<Finding>& findings) {
+    const auto& libvirt = scene.source.facts()->libvirt;
+    if (scene.vm->kind != VmKind::libvirt || share.share->launch != LaunchKind::managed ||
+        !libvirt || scene.guest == nullptr) {
         return;
     }
-    const auto& libvirt_start = facts.libvirt->started_at;
-    if (!libvirt_start || !scene.guest->started_at) {
+    const bool knows_daemon = share.daemon != nullptr && share.daemon->started_at;
+    const auto& known_since = knows_daemon ? share.daemon->started_at : scene.guest->started_at;
+    if (!libvirt->started_at || !known_since) {
         add(findings,
             Code::fact_unknown,
-            subject,
-            "Whether libvirt was restarted since the guest started is not known");
-    } else if (*libvirt_start > *scene.guest->started_at) {
+            subject_of(*share.share),
+            "Whether libvirt was restarted since it was attached is not known");
+    } else if (*libvirt->started_at > *known_since) {
         add(findings,
             Code::libvirt_restarted,
-            subject_of(*scene.vm),
-            fmt::format("libvirt started at {}, the guest already at {}",
-                        node::to_string(*libvirt_start),
-                        node::to_string(*scene.guest->started_at)));
+            subject_of(*share.share),
+            fmt::format("libvirt started at {}, {} already at {}",
+                        node::to_string(*libvirt->started_at),
+                        knows_daemon ? "its daemon" : "the guest",
+                        node::to_string(*known_since)));
     }
 }
 
@@ -175,6 +182,7 @@ void judge_source_daemon(const Scene& scene,
                          const ShareScene& share,
                          std::vector<Finding>& findings) {
     const auto subject = subject_of(*share.share);
+    judge_restart(scene, share, findings);
     if (share.daemon == nullptr) {
         add(findings,
             Code::source_daemon_unknown,

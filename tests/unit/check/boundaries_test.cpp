@@ -521,12 +521,31 @@ const Boundary boundaries[] = {
          w.target.libvirt->version = node::Version{10, 5, 0};
      }},
     {Code::libvirt_restarted,
-     "LibvirtYoungerThanTheGuest",
+     "LibvirtYoungerThanTheDaemon",
      [](World& w) {
+         w.source.libvirt->started_at =
+             *w.source.daemons[0].started_at + std::chrono::milliseconds{1};
+     },
+     [](World& w) { w.source.libvirt->started_at = *w.source.daemons[0].started_at; }},
+    {Code::libvirt_restarted,
+     "LibvirtYoungerThanTheGuestWithADaemonOfUnknownAge",
+     [](World& w) {
+         w.source.daemons[0].started_at.reset();
          w.source.libvirt->started_at =
              *w.source.guests[0].started_at + std::chrono::milliseconds{1};
      },
-     [](World& w) { w.source.libvirt->started_at = *w.source.guests[0].started_at; }},
+     [](World& w) {
+         w.source.daemons[0].started_at.reset();
+         w.source.libvirt->started_at = *w.source.guests[0].started_at;
+     }},
+    {Code::libvirt_restarted,
+     "ShareAttachedAfterTheRestart",
+     [](World& w) { w.source.libvirt->started_at = test::world_time; },
+     [](World& w) {
+         w.source.guests[0].started_at = test::world_time - std::chrono::hours{2};
+         w.source.libvirt->started_at = test::world_time - std::chrono::hours{1};
+         w.source.daemons[0].started_at = test::world_time;
+     }},
     {Code::libvirt_restarted,
      "LibvirtYoungerThanTheGuestWithASocket",
      [](World& w) { w.source.libvirt->started_at = test::world_time; },

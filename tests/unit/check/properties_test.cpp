@@ -36,7 +36,10 @@ const Change unknowns[] = {
     [](World& w) { w.target.boot_id.clear(); },
     [](World& w) { w.source.guests.clear(); },
     [](World& w) { w.source.guests[0].version.reset(); },
-    [](World& w) { w.source.guests[0].started_at.reset(); },
+    [](World& w) {
+        w.source.guests[0].started_at.reset();
+        w.daemon().started_at.reset();
+    },
     [](World& w) { w.source.daemons.clear(); },
     [](World& w) { w.daemon().options.reset(); },
     [](World& w) {
