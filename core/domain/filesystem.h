@@ -124,6 +124,8 @@ struct FilesystemOptions {
     std::optional<std::string> binary; ///< <binary path=>
     /// `binary` is a wrapper that itself adds the virtiofsd options libvirt cannot express.
     bool binary_is_wrapper = false;
+    /// vfskit starts what listens on `socket`, with all that the share asks for.
+    bool daemon_is_ours = false;
     std::optional<bool> posix_lock;
     std::optional<bool> flock;
     std::optional<std::uint32_t> boot_order;

@@ -240,6 +240,11 @@ Result<VirtiofsFilesystem> external_filesystem(const share::Share& share,
                       "libvirt keeps <binary> but ignores it when the source is a socket")
             .with_remedy("Leave binary and lock options out, or the socket");
     }
+    VirtiofsFilesystem filesystem;
+    filesystem.daemon = ExternalDaemon{*options.socket};
+    if (options.daemon_is_ours) {
+        return filesystem;
+    }
     auto own_options = daemon_options(share);
     std::erase_if(own_options, [](const std::string& option) {
         return option == "--uid-map" || option == "--gid-map"; // below
@@ -262,8 +267,6 @@ Result<VirtiofsFilesystem> external_filesystem(const share::Share& share,
         {"libvirt neither starts nor checks the daemon: it must listen before every start of "
          "the guest and before an incoming migration, with the socket open to QEMU's user",
          ""});
-    VirtiofsFilesystem filesystem;
-    filesystem.daemon = ExternalDaemon{*options.socket};
     return filesystem;
 }
 

@@ -120,6 +120,7 @@ private:
         if (starts_daemon()) {
             // The program is ours to start; libvirt would only carry it along.
             filesystem.details.binary.reset();
+            filesystem.details.daemon_is_ours = true;
         }
         VFSKIT_TRY_ASSIGN(auto plan, make_filesystem(share_, filesystem, target_));
         add_notices(plan.notices);

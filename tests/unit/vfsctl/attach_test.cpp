@@ -115,6 +115,8 @@ TEST_F(Attach, RecordsTheOptionsOfADaemonThatVfskitStarts) {
     EXPECT_THAT(web().stored,
                 AllOf(HasSubstr("<source socket='/run/vfskit/web/media.sock'/>"),
                       HasSubstr("dirid='media' cache='always' xattr='on'")));
+    EXPECT_THAT(program.err(),
+                AllOf(Not(HasSubstr("neither starts")), Not(HasSubstr("must be started with"))));
 }
 
 TEST_F(Attach, RefusesToStartADaemonForAnotherHostsLibvirt) {
