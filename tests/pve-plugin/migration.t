@@ -77,6 +77,7 @@ is_deeply(
     'a share without a method stays one, with the reason'
 );
 ok(!$result->{mapped}->{virtiofs1}->{'live-migration'}, 'and is not migratable');
+like($result->{said}, qr/VM 114 .*: virtiofs1: mapping 'plain' has no/, 'which is told');
 is($result->{mapped}->{virtiofs0}->{'live-migration'}, 1, 'unlike the other');
 
 $result = check(1, { virtiofs0 => 'media', ivshmem => 'size=1' });

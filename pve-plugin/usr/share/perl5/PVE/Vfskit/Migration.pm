@@ -79,14 +79,19 @@ my sub keys_with_method {
         PVE::Vfskit::GuestConfig::virtiofs_keys($conf);
 }
 
-# Tells each blocker and returns their sentences.
+# Tells why the VM stays, in the log of the task or the journal, and returns it.
 my sub report {
-    my ($vmid, $where, @blockers) = @_;
+    my ($vmid, $where, @sentences) = @_;
 
-    my @sentences = map { PVE::Vfskit::Finding::sentence($_) } @blockers;
     warn "vfskit: VM $vmid cannot be live-migrated$where: $_\n" for @sentences;
 
     return @sentences;
+}
+
+my sub sentences_of_blockers {
+    my ($findings) = @_;
+
+    return map { PVE::Vfskit::Finding::sentence($_) } PVE::Vfskit::Finding::blockers($findings);
 }
 
 # Why the shares of a mapping without a method stay.
@@ -109,22 +114,22 @@ my sub reasons_without_method {
 my sub judge {
     my ($conf, $mapped) = @_;
 
-    my @keys = keys_with_method($conf, $mapped);
-    my $others = without([PVE::Vfskit::GuestConfig::virtiofs_keys($conf)], @keys);
-    my @reasons = reasons_without_method($mapped, $others->@*);
-    return { keys => [], reasons => \@reasons, by_node => {} } if !@keys;
-
     my $vmid = PVE::Vfskit::GuestConfig::vmid($conf)
         // die "it is not known which VM the configuration belongs to\n";
-    my $report = PVE::Vfskit::Client::check($vmid);
+    my @keys = keys_with_method($conf, $mapped);
+    my $others = without([PVE::Vfskit::GuestConfig::virtiofs_keys($conf)], @keys);
+    my @reasons = report($vmid, '', reasons_without_method($mapped, $others->@*));
+    return { keys => [], reasons => \@reasons, by_node => {} } if !@keys;
 
-    my @common = report($vmid, '', PVE::Vfskit::Finding::blockers($report->{findings}));
+    my $answer = PVE::Vfskit::Client::check($vmid);
+    my @common = report($vmid, '', sentences_of_blockers($answer->{findings}));
     return { keys => [], reasons => [@common, @reasons], by_node => {} } if @common;
 
     my $by_node = {};
-    for my $target ($report->{targets}->@*) {
-        my @blockers = PVE::Vfskit::Finding::blockers($target->{findings}) or next;
-        $by_node->{ $target->{node} } = [report($vmid, " to '$target->{node}'", @blockers)];
+    for my $target ($answer->{targets}->@*) {
+        my @sentences = sentences_of_blockers($target->{findings}) or next;
+        my $node = $target->{node};
+        $by_node->{$node} = [report($vmid, " to '$node'", @sentences)];
     }
 
     return { keys => \@keys, reasons => \@reasons, by_node => $by_node };
