@@ -72,12 +72,39 @@ class Hook(LibvirtCase):
         self.nothing_was_lost(self.a)
 
     def test_a_mapping_without_a_path_there_stops_it_too(self):
-        self.start(MANAGED(binary=WRAPPER))
+        self.start(MANAGED(binary='/run/daemon-of-host-a'))
         self.write_store(self.b, there=False)
         refused = self.a.migrate('web', self.b, check=False)
         self.assertIn("has no path on node 'host-b'", refused.stderr)
         self.assertIn('vfsctl mapping set media', refused.stderr)
+        self.alive(self.a)
+        self.refuse_a_node_without_any_daemon()
         self.nothing_was_lost(self.a)
+
+    def refuse_a_node_without_any_daemon(self):
+        self.write_store(self.b)
+        config = self.b.path('/etc/vfskit/libvirt.conf').read_text()
+        self.addCleanup(self.b.write, '/etc/vfskit/libvirt.conf', config)
+        self.b.write('/etc/vfskit/libvirt.conf', 'wrapper = /run/none\ndaemon = /run/none\n')
+        for description in self.b.path('/etc/qemu/vhost-user').glob('*.json'):
+            self.addCleanup(self.b.write, f'/etc/qemu/vhost-user/{description.name}', description.read_text())
+            description.write_text('')
+        refused = self.a.migrate('web', self.b, check=False)
+        self.assertIn('Install virtiofsd on the target (VFS-C040)', refused.stderr)
+
+    def test_an_offline_migration_stores_the_paths_of_the_other_node(self):
+        xml = domain_xml('web', self.image, MANAGED(binary='/run/daemon-of-host-a'), shares_metadata(films='media'))
+        self.a.define(xml)
+        move = ('migrate', '--offline', '--persistent', 'web', self.b.uri)
+        self.write_store(self.b, method=False)
+        refused = self.a.virsh(*move, check=False)
+        self.assertIn('VFS-C014', refused.stderr)  # the hook cannot tell it from a live one
+        self.write_store(self.b)
+        self.a.virsh(*move)
+        self.assertEqual(self.b.state('web'), 'shut off')
+        stored = self.b.virsh('dumpxml', '--inactive', 'web').stdout
+        self.assertIn("<source dir='/srv/at &amp; b'/>", stored)
+        self.assertIn(f"<binary path='{WRAPPER}'", stored)
 
     def test_a_saved_guest_comes_back_where_the_mapping_is_now(self):
         self.start(MANAGED(binary=WRAPPER))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# Needs: root, libvirtd and virtlogd with the qemu driver (10.5 or later), virsh, qemu-system-x86_64, ip; network for
+# Needs: root, libvirtd and virtlogd with the qemu driver (10.5 or later), virsh, qemu-system-x86_64, qemu-img, ip; network for
 # Debian 12's libvirt 9.0 and for a kernel with 9p.
 """What makes a migration of shares fail or stick between real libvirt hosts: each is refused or told beforehand, and
 the guest, which holds a file open and writes, goes on. Also saving to a file and snapshots with memory."""
@@ -222,7 +222,7 @@ class Traps(LibvirtCase):
         self.alive(host)
 
     def test_a_snapshot_with_memory_holds_the_guest_and_not_the_directory(self):
-        self.start(MANAGED(binary=WRAPPER))
+        self.start(MANAGED(binary=WRAPPER), PORTS)
         memory = self.hosts.directory / 'memory'
         self.a.virsh('snapshot-create-as', 'web', 'one', '--live', '--memspec', f'file={memory},snapshot=external')
         self.alive(self.a)
@@ -235,6 +235,23 @@ class Traps(LibvirtCase):
         self.assertIn('FAILED: the file has another size', self.stop_keeper(self.a))
         self.a.virsh('snapshot-delete', 'web', 'one')
         self.migrate()
+        self.b.shell.connect()
+        self.go_back_to_an_internal_snapshot(self.b)
+
+    def go_back_to_an_internal_snapshot(self, host):
+        disk = '/run/guest/disk.qcow2'
+        host.run('qemu-img', 'create', '-q', '-f', 'qcow2', disk, '1G')
+        host.path(disk).chmod(0o666)
+        host.virsh('attach-disk', 'web', disk, 'vda', '--subdriver', 'qcow2', '--live')
+        host.shell.run('sleep 9999 </mnt/kept & echo $! >/tmp/holder; rm -f /mnt/since')
+        host.virsh('snapshot-create-as', 'web', 'two')
+        host.shell.run('kill $(cat /tmp/holder); echo since >/mnt/since')
+        host.virsh('snapshot-revert', 'web', 'two')
+        host.shell.connect()
+        # The file is open again, and what the directory got since is there.
+        begin = host.shell.run('head -c 16 /proc/$(cat /tmp/holder)/fd/0; cat /mnt/since').split()
+        self.assertEqual(begin, [f'{0:015}', 'since'])
+        self.assertEqual(self.sources(host), [self.there])
 
 
 if __name__ == '__main__':

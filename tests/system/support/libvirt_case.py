@@ -59,14 +59,15 @@ class LibvirtCase(unittest.TestCase):
         return {'/bin/keeper': KEEPER}
 
     @classmethod
-    def store(cls, here='/srv/media', there=None, relation='same-directory') -> str:
-        """What both hosts have in /etc/vfskit/mappings.yaml; `there` may be False: no path on host-b."""
+    def store(cls, here='/srv/media', there=None, relation='same-directory', method='find-paths') -> str:
+        """What both hosts have in /etc/vfskit/mappings.yaml; `there` may be False: no path on host-b; so may `method`."""
         there = cls.there if there is None else there
         nodes = f'host-a: {here}' + (f', host-b: {there}' if there else '')
+        method = f'live-migration-method: {method}' if method else ''
         return f'''version: 1
 mappings:
   media:
-    live-migration-method: find-paths
+    {method}
     path-relation: {relation}
     nodes: {{{nodes}}}
 '''
