@@ -10,8 +10,8 @@
 
 namespace vfskit::passthrough {
 
-/// Whoever misses a record waits until all are there; whoever finds his does not. While none are
-/// expected, that costs one load.
+/// Whoever misses a record waits until all are there; whoever finds his does not. Before a
+/// migration has brought any, that costs one load; afterwards, who misses looks twice.
 class Arrivals {
 public:
     Arrivals() = default;
@@ -23,6 +23,7 @@ public:
     /// once.
     void start(std::function<void()> make) {
         join();
+        have_been_.store(true);
         are_expected_.store(true);
         thread_ = std::thread{[this, make = std::move(make)]() mutable {
             make();
@@ -31,9 +32,10 @@ public:
             make = {}; // what it held is let go of when nobody waits any more
         }};
     }
-    /// True when it has waited: what was missing may be there now.
+    /// Waits until all are there. True when what was missing may be there now: also if none are
+    /// expected any more, for the last may have come after the caller looked.
     bool wait() {
-        if (!are_expected_.load()) {
+        if (!have_been_.load()) {
             return false;
         }
         are_expected_.wait(true);
@@ -47,6 +49,7 @@ private:
         }
     }
 
+    std::atomic<bool> have_been_{false};
     std::atomic<bool> are_expected_{false};
     std::thread thread_;
 };
