@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 import vm
-from migration import OURS, Traveller, migrate, peer, start_migration, wait_for_migration
+from migration import OURS, PEERS, Traveller, migrate, peer, start_migration, wait_for_migration
 
 PASSING = ('--migration-mode=fd-passing',)
 LOCKS = ('--posix-lock', '--flock')
@@ -82,12 +82,12 @@ def works_below_directories(guest: Traveller, share: pathlib.Path):
 
 
 def moves_locks(guest: Traveller, share: pathlib.Path):
-    for kind in ('flock', 'posix'):
+    for kind, version in zip(('flock', 'posix'), PEERS):
         guest.run(f'''rm -f /tmp/unlock; keeper /mnt/locked-{kind} /tmp/unlock {kind} >/tmp/lock.log &
             while ! grep -q locked /tmp/lock.log; do sleep 0.1; done''')
         guest.must_stay(OURS, share, *LOCKS)
         assert not is_lockable(share / f'locked-{kind}', kind)
-        guest.must_stay(peer('1.14.0'), share)
+        guest.must_stay(peer(version), share)
         guest.move(OURS, share, *PASSING, *LOCKS)
         assert not is_lockable(share / f'locked-{kind}', kind)
         guest.run('touch /tmp/unlock; while pidof keeper | grep -qv "^$(cat /tmp/keeper.pid)$"; do sleep 0.1; done')
@@ -133,12 +133,14 @@ def refuses_another_host(guest: Traveller, share: pathlib.Path):
 
 def goes_to_upstream_by_paths(guest: Traveller, share: pathlib.Path):
     """Its stream is one that upstream reads, too; a file without a name stays its own policy's affair."""
-    guest.move(peer('1.14.0'), share)
-    guest.move(OURS, share, *PASSING, *LOCKS)
+    for version in PEERS:
+        guest.move(peer(version), share)
+        guest.move(OURS, share, *PASSING, *LOCKS)
     open_in_guest(guest, 'nameless', 'nameless')
     guest.run('rm /mnt/nameless')
-    guest.must_stay(peer('1.14.0'), share)
-    assert read_open(guest, 'nameless') == 'nameless\n'
+    for version in PEERS:
+        guest.must_stay(peer(version), share)
+        assert read_open(guest, 'nameless') == 'nameless\n'
     guest.move(OURS, share, *PASSING, *LOCKS)
     assert read_open(guest, 'nameless') == 'nameless\n'
     close_in_guest(guest, 'nameless')

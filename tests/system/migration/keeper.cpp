@@ -5,14 +5,18 @@
 //
 //     keeper FILE STOP
 //
-// With a third argument it only holds a lock on FILE (flock, or posix: fcntl) until STOP exists.
+// With a third argument it does something else until STOP exists: "mmap" writes numbers through a
+// shared mapping of FILE, syncs it now and then, and reads them back, at last after the guest's
+// cache was emptied; "flock" or "posix" (fcntl) only holds a lock on FILE.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
@@ -93,9 +97,78 @@ int hold_lock(const char* path, const char* stop, bool is_flock) {
     return 0;
 }
 
+// ---- a shared mapping
+// -----------------------------------------------------------------------------
+
+constexpr std::size_t mapped_count = 128 * 1024; // of 8 bytes each: 256 pages
+
+/// The number that was written last into `slot` when `count` have been written.
+std::uint64_t expected_in(std::size_t slot, std::uint64_t count) {
+    if (slot >= count) {
+        return 0;
+    }
+    return (count - 1 - slot) / mapped_count * mapped_count + slot + 1;
+}
+
+void check_file(int fd, std::uint64_t count) {
+    static std::uint64_t found[mapped_count];
+    if (::pread(fd, found, sizeof(found), 0) != static_cast<ssize_t>(sizeof(found))) {
+        fail("cannot read the mapped file", count);
+    }
+    for (std::size_t slot = 0; slot < mapped_count; ++slot) {
+        if (found[slot] != expected_in(slot, count)) {
+            fail("another number is in the mapped file", slot);
+        }
+    }
+}
+
+void drop_caches() {
+    ::sync();
+    const int fd = ::open("/proc/sys/vm/drop_caches", O_WRONLY);
+    if (fd < 0 || ::write(fd, "3", 1) != 1) {
+        fail("cannot empty the cache", 0);
+    }
+}
+
+int keep_mapped(const char* path, const char* stop) {
+    constexpr std::size_t size = mapped_count * sizeof(std::uint64_t);
+    constexpr std::uint64_t step = 4099; // some pages, and not the same ones each time
+    const int fd = ::open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
+    if (fd < 0 || ::ftruncate(fd, size) != 0) {
+        fail("cannot make the mapped file", 0);
+    }
+    void* mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (mapped == MAP_FAILED) {
+        fail("cannot map", 0);
+    }
+    auto* numbers = static_cast<volatile std::uint64_t*>(mapped);
+    std::uint64_t count = 0;
+    std::uint64_t rounds = 0;
+    for (; ::access(stop, F_OK) != 0; ++rounds) {
+        for (const auto end = count + step; count < end; ++count) {
+            numbers[count % mapped_count] = count + 1;
+        }
+        if (rounds % 8 == 0 && ::msync(mapped, size, MS_SYNC) != 0) {
+            fail("cannot sync the mapping", count);
+        }
+        check_file(fd, count);
+        ::usleep(between_records);
+    }
+    if (::munmap(mapped, size) != 0) {
+        fail("cannot unmap", count);
+    }
+    drop_caches();
+    check_file(fd, count);
+    std::printf("kept %lu mapped numbers\n", static_cast<unsigned long>(count));
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+    if (argc == 4 && std::strcmp(argv[3], "mmap") == 0) {
+        return keep_mapped(argv[1], argv[2]);
+    }
     if (argc == 4) {
         return hold_lock(argv[1], argv[2], std::strcmp(argv[3], "flock") == 0);
     }
