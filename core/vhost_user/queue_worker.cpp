@@ -23,6 +23,9 @@ constexpr int polled_ring_milliseconds = 1;
 // what keeps the guest from sending. So after each time in vain more are left out, up to this many.
 constexpr unsigned most_skipped = 63;
 
+// One look takes a fraction of a microsecond, an interrupt of this CPU some.
+constexpr std::uint64_t preempted_microseconds = 10;
+
 // Edge-triggered: each kick wakes us once and nobody has to read the counter back.
 Result<void> add_edge(int epoll_fd, int fd) {
     epoll_event event{};
@@ -37,6 +40,7 @@ Result<void> add_edge(int epoll_fd, int fd) {
 
 Result<std::unique_ptr<QueueWorker>> QueueWorker::start(const char* name,
                                                         RequestHandler& handler,
+                                                        SpareCpus& cpus,
                                                         std::chrono::microseconds poll_limit) {
     UniqueFd epoll_fd{::epoll_create1(EPOLL_CLOEXEC)};
     UniqueFd wake_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -46,16 +50,17 @@ Result<std::unique_ptr<QueueWorker>> QueueWorker::start(const char* name,
     }
     VFSKIT_TRY(add_edge(epoll_fd.get(), wake_fd.get()));
     std::unique_ptr<QueueWorker> worker{
-        new QueueWorker{handler, poll_limit, std::move(epoll_fd), std::move(wake_fd)}};
+        new QueueWorker{handler, cpus, poll_limit, std::move(epoll_fd), std::move(wake_fd)}};
     worker->thread_ = start_service_thread(name, [raw = worker.get()] { raw->run(); });
     return worker;
 }
 
 QueueWorker::QueueWorker(RequestHandler& handler,
+                         SpareCpus& cpus,
                          std::chrono::microseconds poll_limit,
                          UniqueFd epoll_fd,
                          UniqueFd wake_fd)
-    : handler_{handler}, epoll_fd_{std::move(epoll_fd)}, wake_fd_{std::move(wake_fd)},
+    : handler_{handler}, cpus_{cpus}, epoll_fd_{std::move(epoll_fd)}, wake_fd_{std::move(wake_fd)},
       poll_limit_{static_cast<std::uint64_t>(poll_limit.count()) * ticks_per_microsecond()} {}
 
 QueueWorker::~QueueWorker() {
@@ -94,6 +99,7 @@ void QueueWorker::attach(ServedQueue& queue) {
 
 void QueueWorker::run() {
     handler_.thread_started();
+    cpus_.add_awake();
     while (!is_quitting_) {
         const bool had_mail = run_mail();
         const bool had_requests = run_queues();
@@ -101,6 +107,7 @@ void QueueWorker::run() {
             sleep();
         }
     }
+    cpus_.remove_awake();
 }
 
 bool QueueWorker::run_mail() {
@@ -137,23 +144,38 @@ bool QueueWorker::has_work() const {
 }
 
 bool QueueWorker::look_out() {
-    if (poll_limit_ == 0) {
+    if (poll_limit_ == 0 || !cpus_.may_wait_awake()) {
         return false;
     }
     if (look_outs_to_skip_ > 0) {
         --look_outs_to_skip_;
         return false;
     }
-    const std::uint64_t start = ticks_now();
-    while (ticks_now() - start < poll_limit_) {
-        if (has_work()) {
-            last_skipped_ = 0;
-            return true;
-        }
-        relax_cpu();
+    if (sees_work_soon()) {
+        last_skipped_ = 0;
+        return true;
     }
     last_skipped_ = std::min(last_skipped_ * 2 + 1, most_skipped);
     look_outs_to_skip_ = last_skipped_;
+    return false;
+}
+
+// Gives up at once when the CPU was taken from it meanwhile: somebody else has something to do.
+bool QueueWorker::sees_work_soon() const {
+    const std::uint64_t longest_look = preempted_microseconds * ticks_per_microsecond();
+    const std::uint64_t start = ticks_now();
+    std::uint64_t last = start;
+    while (last - start < poll_limit_ && cpus_.may_wait_awake()) {
+        if (has_work()) {
+            return true;
+        }
+        relax_cpu();
+        const std::uint64_t now = ticks_now();
+        if (now - last > longest_look) {
+            return has_work();
+        }
+        last = now;
+    }
     return false;
 }
 
@@ -171,10 +193,12 @@ void QueueWorker::sleep() {
     if (!must_stay_awake) {
         std::array<epoll_event, 16> events;
         const bool has_timeout = has_polled_ring || is_waiting_for_completer;
+        cpus_.remove_awake();
         static_cast<void>(::epoll_wait(epoll_fd_.get(),
                                        events.data(),
                                        static_cast<int>(events.size()),
                                        has_timeout ? polled_ring_milliseconds : -1));
+        cpus_.add_awake();
     }
     is_asleep_.store(false, std::memory_order_seq_cst);
 }

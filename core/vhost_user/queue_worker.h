@@ -4,6 +4,7 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/vhost_user/request.h"
+#include "core/vhost_user/spare_cpus.h"
 
 #include <atomic>
 #include <chrono>
@@ -20,8 +21,11 @@ namespace vfskit::vhost_user {
 class QueueWorker {
 public:
     /// Needs an epoll instance and an eventfd: EMFILE and friends.
-    static Result<std::unique_ptr<QueueWorker>>
-    start(const char* name, RequestHandler& handler, std::chrono::microseconds poll_limit);
+    /// `cpus` outlives the worker.
+    static Result<std::unique_ptr<QueueWorker>> start(const char* name,
+                                                      RequestHandler& handler,
+                                                      SpareCpus& cpus,
+                                                      std::chrono::microseconds poll_limit);
     QueueWorker(const QueueWorker&) = delete;
     QueueWorker& operator=(const QueueWorker&) = delete;
     /// Precondition: every ring is stopped. Joins the thread.
@@ -45,6 +49,7 @@ public:
 
 private:
     QueueWorker(RequestHandler& handler,
+                SpareCpus& cpus,
                 std::chrono::microseconds poll_limit,
                 UniqueFd epoll_fd,
                 UniqueFd wake_fd);
@@ -53,10 +58,12 @@ private:
     bool run_mail();
     bool run_queues();
     bool look_out();
+    bool sees_work_soon() const;
     void sleep();
     [[nodiscard]] bool has_work() const;
 
     RequestHandler& handler_;
+    SpareCpus& cpus_;
     const UniqueFd epoll_fd_;
     const UniqueFd wake_fd_;
     std::vector<ServedQueue*> queues_;

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace vfskit::vhost_user {
 
@@ -108,6 +109,7 @@ private:
     unsigned reported_ = 0;
 
     // Destroyed in reverse: rings, then the pool and the threads that served them.
+    SpareCpus spare_cpus_{std::thread::hardware_concurrency()};
     std::unique_ptr<QueueWorker> hiprio_worker_;
     std::vector<std::unique_ptr<QueueWorker>> request_workers_;
     std::unique_ptr<WorkerPool> pool_;

@@ -365,7 +365,7 @@ Result<QueueWorker*> BackendSession::Impl::find_worker(QueueIndex index) {
                               std::chrono::microseconds poll_limit) {
         Result<QueueWorker*> result{worker.get()};
         if (worker == nullptr) {
-            auto started = QueueWorker::start(name, handler_, poll_limit);
+            auto started = QueueWorker::start(name, handler_, spare_cpus_, poll_limit);
             if (!started) {
                 return Result<QueueWorker*>{std::move(started).error()};
             }
