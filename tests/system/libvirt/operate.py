@@ -34,7 +34,8 @@ class Operate(LibvirtCase):
         self.attach()
         self.assertEqual(self.sources(self.a, '--inactive'), ['/srv/media'])
         events = self.migrate('--json')
-        self.assertEqual([event['event'] for event in events if event['event'] != 'progress'],
+        # How often progress is told depends on the machine, and so does whether the other host is waited for.
+        self.assertEqual([event['event'] for event in events if event['event'] not in ('progress', 'warning')],
                          ['checked', 'planned', 'done'])
         self.assertIn(events[0]['vm']['targets'][0]['verdict'], ('ok', 'note'))
         self.assertGreater(events[-1]['downtime-ms'], 0)
