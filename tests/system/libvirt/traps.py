@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# Needs: root, libvirtd and virtlogd with the qemu driver (10.5 or later), virsh, qemu-system-x86_64, qemu-img, ip; network for
-# Debian 12's libvirt 9.0 and for a kernel with 9p.
+# Needs: root, libvirtd and virtlogd with the qemu driver (10.5 or later), virsh, qemu-system-x86_64, qemu-img, ip;
+# network for Debian 12's libvirt 9.0 and for a kernel with 9p.
 """What makes a migration of shares fail or stick between real libvirt hosts: each is refused or told beforehand, and
 the guest, which holds a file open and writes, goes on. Also saving to a file and snapshots with memory."""
 import json

@@ -60,7 +60,7 @@ class LibvirtCase(unittest.TestCase):
 
     @classmethod
     def store(cls, here='/srv/media', there=None, relation='same-directory', method='find-paths') -> str:
-        """What both hosts have in /etc/vfskit/mappings.yaml; `there` may be False: no path on host-b; so may `method`."""
+        """What both hosts have in /etc/vfskit/mappings.yaml; `there` and `method` may be False: none."""
         there = cls.there if there is None else there
         nodes = f'host-a: {here}' + (f', host-b: {there}' if there else '')
         method = f'live-migration-method: {method}' if method else ''
