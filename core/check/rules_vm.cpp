@@ -74,8 +74,12 @@ void judge_ninep(const Scene& scene, const NinepDevice& device, std::vector<Find
         return;
     }
     const auto* const facts = scene.source.facts();
-    const auto* const path = facts == nullptr ? nullptr : facts->find_path(device.dirid);
-    if (path != nullptr && path->path == device.source_dir && !path->submounts.empty()) {
+    if (facts == nullptr || !device.source_dir) {
+        return;
+    }
+    // Whichever mapping has the directory: the export need not be one's own.
+    const auto path = std::ranges::find(facts->paths, *device.source_dir, &node::PathFacts::path);
+    if (path != facts->paths.end() && !path->submounts.empty()) {
         add(findings,
             Code::ninep_several_devices,
             subject,

@@ -4,6 +4,8 @@
 domain and the other node for its facts over a real ssh, and a real migration then does what it said.
 docs/check-matrix.md has the table, and this test compares it with what it sees.
 
+    under_libvirt.py [GROUP...]     those of ORDINARY without an argument
+
 Needs: root, libvirtd and virtlogd with the qemu driver (10.5 or later), virsh, qemu-system-x86_64, ip, sshd.
 """
 import contextlib
@@ -19,7 +21,7 @@ import xml.etree.ElementTree as ElementTree
 
 import vm
 from check_matrix import Matrix, Outcome, Prediction, read_prediction
-from libvirt_hosts import Host, Hosts, domain_xml, shares_metadata
+from libvirt_hosts import Host, Hosts, domain_xml, shares_metadata, unpack_old_libvirt
 
 VIRTIOFSD = os.environ['VFSKIT_VIRTIOFSD']
 VFSCTL = os.environ['VFSKIT_VFSCTL']
@@ -34,6 +36,8 @@ MANAGED = '''<filesystem type='mount' accessmode='passthrough'>
 KEPT = '''<filesystem type='mount'>
   <driver type='virtiofs' queue='1024'/>
   <source socket='/run/vfskit/web/media.sock'/><target dir='media'/></filesystem>'''
+NINEP = '''<filesystem type='mount' multidevs='warn'><driver type='path'/>
+  <source dir='/srv/media'/><target dir='old'/></filesystem>'''
 
 
 class SshServer:
@@ -92,12 +96,12 @@ class Tour:
         self.here, self.there = hosts.both()
         self.launch = ''
 
-    def start(self, launch: str, filesystem: str):
+    def start(self, launch: str, filesystem: str, kernel: pathlib.Path | None = None):
         """A new guest at host-a."""
         self.end()
         self.here, self.there = self.hosts.both()
         self.launch = launch
-        self.here.define(domain_xml('web', self.image, filesystem, shares_metadata(media='media')))
+        self.here.define(domain_xml('web', self.image, filesystem, shares_metadata(media='media'), kernel))
         self.here.virsh('start', 'web')
         self.here.shell.connect(waits_for_boot=True)
         self.here.shell.run('mount -t virtiofs media /mnt')
@@ -227,6 +231,47 @@ def kept(tour: Tour):
     kill_the_daemon(tour, """kill -9 $(sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p' /run/vfskit/web/media.json)""")
 
 
+def old(tour: Tour):
+    """Debian 12's libvirt 9.0 on host-b."""
+    tour.start('vfskit starts the daemon', KEPT)
+    tour.there.use_libvirt_of(unpack_old_libvirt())
+    tour.try_out(Setup('libvirt 9.0 there', consequence=must_stay))
+    tour.try_out(Setup('libvirt 9.0 here'))
+    tour.nothing_was_lost()
+    tour.end()
+    tour.hosts.b.use_own_libvirt()
+
+
+def must_stay(tour: Tour) -> str:
+    refused = tour.here.migrate('web', tour.there, check=False)
+    assert 'migration with virtiofs device is not supported' in refused.stderr, refused
+    return 'it cannot come back'
+
+
+def ninep(tour: Tour):
+    """The guest has the directory as a 9p export, too."""
+    kernel, _ = vm.ninep_kernel(tour.hosts.directory)
+    tour.start('libvirt starts the daemon', MANAGED.format(binary='/run/of-host-a/virtiofsd') + NINEP, kernel)
+    tour.here.shell.run(vm.mount_ninep('old', '/old'))
+    tour.try_out(Setup('a 9p export is mounted'))
+    tour.here.shell.run('umount /old')
+    tour.try_out(Setup('a 9p export that is not mounted'))
+    tour.here.shell.run(f'{vm.mount_ninep("old", "/old")}; ls /old/kept; umount /old')
+    tour.go_back()
+    for name in ('one', 'two'):
+        (tour.hosts.directory / 'share' / name).mkdir()
+        for host in tour.hosts.both():
+            host.run('mount', '-t', 'tmpfs', name, f'/srv/media/{name}')
+    tour.try_out(Setup("a 9p export of two filesystems, multidevs='warn'", consequence=numbers_are_shared))
+    tour.nothing_was_lost()
+
+
+def numbers_are_shared(tour: Tour) -> str:
+    numbers = tour.here.shell.run(f'{vm.mount_ninep("old", "/old")}; stat -c %d:%i /old/one /old/two').split()
+    assert len(numbers) == 2 and numbers[0] == numbers[1], numbers
+    return 'two directories have one inode number'
+
+
 @contextlib.contextmanager
 def hook_away(host: Host):
     """libvirtd starts without a hook there; afterwards the hook is there, and libvirtd has not seen it."""
@@ -258,7 +303,12 @@ def ssh_is_needed(hosts: Hosts, ssh: SshServer):
     ssh.start()
 
 
+GROUPS = {'managed': managed, 'kept': kept, 'old': old, 'ninep': ninep}
+ORDINARY = ('managed', 'kept')
+
+
 def main():
+    groups = sys.argv[1:] or ORDINARY
     with Hosts() as hosts:
         share = hosts.directory / 'share'
         share.mkdir()
@@ -272,15 +322,16 @@ def main():
             for path in PATHS.values():
                 host.path(path).mkdir()
                 host.run('mount', '--bind', share, path)
-        image = vm.make_initramfs(hosts.directory, {'/bin/keeper': KEEPER})
+        modules = vm.ninep_kernel(hosts.directory)[1] if 'ninep' in groups else {}
+        image = vm.make_initramfs(hosts.directory, {'/bin/keeper': KEEPER} | modules)
         image.chmod(0o644)
         hosts.start()
         ssh = SshServer(hosts.b, hosts.a, hosts.directory), SshServer(hosts.a, hosts.b, hosts.directory)
-        for name, act in (('managed', managed), ('kept', kept)):
+        for name in groups:
             matrix = Matrix(f'libvirt {name}')
             tour = Tour(hosts, image, matrix)
-            act(tour)
-            if act is managed:
+            GROUPS[name](tour)
+            if name == 'managed':
                 tour.start('', MANAGED.format(binary='/run/of-host-a/virtiofsd'))
                 ssh_is_needed(hosts, ssh[0])
             tour.end()

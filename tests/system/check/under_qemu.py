@@ -32,6 +32,11 @@ PASSING = '/run/vfskit-migration'
 MEMORY = 256
 COMMON = ('--xattr', '--allow-direct-io', f'--control-socket={RUN}/control')
 BOOT_ID = '/proc/sys/kernel/random/boot_id'
+MIB = 1 << 20
+HUGE_PAGE = 2 * MIB
+HUGE_PAGES = pathlib.Path(f'/sys/kernel/mm/hugepages/hugepages-{HUGE_PAGE // 1024}kB/nr_hugepages')
+NEEDED_PAGES = MEMORY * MIB // HUGE_PAGE
+PRIVATE_MEMORY = 'memory-backend-memfd,share=off'
 
 
 @dataclasses.dataclass
@@ -59,7 +64,8 @@ class Tour(Traveller):
     def __init__(self, hosts: Hosts, base: pathlib.Path, matrix: Matrix, group: 'Group'):
         super().__init__()
         self.base, self.matrix, self.method, self.relation = base, matrix, group.method, group.relation
-        self.machine = group.machine
+        self.machine, self.backend = group.machine, group.backend
+        self.words_before_qemu = {host.name: () for host in hosts.both()}
         self.options = (*COMMON, f'--migration-mode={group.method}', *group.options)
         self.here, self.there = hosts.both()
         self.share = base / matrix.name.split()[-1]
@@ -98,11 +104,14 @@ class Tour(Traveller):
 
     def make_guest(self, daemon, **options):
         host = self.there if self.guest else self.here
-        return vm.Guest([self.share_of(daemon)], image=self.image, memory=MEMORY, cpus=1,
-                        more=['-name', 'web', *self.machine], prefix=self.on(host), **options)
+        return vm.Guest([self.share_of(daemon)], image=self.image, memory=MEMORY, cpus=1, backend=self.backend,
+                        more=['-name', 'web', *self.machine],
+                        prefix=[*self.words_before_qemu[host.name], *self.on(host)], **options)
 
     def begin(self):
         self.start(OURS, self.paths[self.here.name], *self.options, keeps=False)
+        if self.backend == PRIVATE_MEMORY:
+            return  # the share does not answer
         self.start_witness()
         self.run('set -e; cd /mnt; mkdir d1; for name in missing unlinked kept; do echo $name >d1/$name; done; sync')
 
@@ -256,20 +265,22 @@ def unlinked(tour: Tour, name: str) -> dict[str, str]:
     return {name: f'{name}\n'}
 
 
-def kill_the_daemon(tour: Tour):
-    """The last set-up of a group: the guest's share is dead after it."""
-    os.kill(tour.daemon_pid(), 9)
+def lose(tour: Tour, setup: Setup, outcome: Outcome):
+    """The last set-up of a group: whatever becomes of the guest, its share is dead."""
     started = time.monotonic()
     tour.write_mappings(tour.paths[tour.there.name], tour.method, tour.relation)
     tour.put(tour.there, tour.paths[tour.there.name], tour.share)
     with tour.try_daemon(tour.paths[tour.there.name], tour.options) as daemon:
-        setup = Setup("the source's daemon is dead")
         prediction = tour.predict(setup)
-        outcome = tour.migrate(setup, daemon, {})
+        seen = tour.migrate(setup, daemon, {})
+    assert seen.kind in ('lost', 'stays'), seen
+    tour.matrix.add(tour.method, setup.name, prediction, outcome, time.monotonic() - started)
+
+
+def kill_the_daemon(tour: Tour):
+    os.kill(tour.daemon_pid(), 9)
     # QEMU 10.0 loses the guest, later ones keep it at the source, without its share.
-    assert outcome.kind in ('lost', 'stays'), outcome
-    tour.matrix.add(tour.method, setup.name, prediction,
-                    Outcome('lost', 'the guest, or its share'), time.monotonic() - started)
+    lose(tour, Setup("the source's daemon is dead"), Outcome('lost', 'the guest, or its share'))
 
 
 def find_paths(tour: Tour):
@@ -376,13 +387,86 @@ def another_kernel(host: Host, base: pathlib.Path):
     host.run('umount', BOOT_ID)
 
 
+# --- the guest's memory, and that of the node it is to go to
+
+def huge_pages(tour: Tour):
+    """Both nodes have the pool of their one kernel: what the guest holds at the source is not free at the target."""
+    tour.try_out(Setup('no huge page is free there'))
+    make_huge_pages(2 * NEEDED_PAGES - 1)
+    tour.try_out(Setup('one huge page less than it needs'))
+    make_huge_pages(2 * NEEDED_PAGES)
+    tour.try_out(Setup('as many huge pages as it needs'))
+
+
+@contextlib.contextmanager
+def pool_for_one_guest():
+    usual = int(HUGE_PAGES.read_text())
+    make_huge_pages(NEEDED_PAGES)
+    try:
+        yield
+    finally:
+        HUGE_PAGES.write_text(f'{usual}\n')  # what QEMU still holds follows when it has ended
+
+
+def make_huge_pages(count: int):
+    HUGE_PAGES.write_text(f'{count}\n')
+    assert int(HUGE_PAGES.read_text()) == count, f'this machine has no {count} huge pages of 2 MiB'
+
+
+def private_memory(tour: Tour):
+    tour.run('! timeout 5 ls /mnt')
+    text = 'the share does not answer'
+    lose(tour, Setup('its memory is private', consequence=lambda _: text, kind='lost'), Outcome('lost', text))
+
+
+def little_memory(tour: Tour):
+    """The target is a container, whose kernel gives it no more than its control group has; /proc/meminfo says so
+    there, as lxcfs makes it."""
+    with Container(tour, MEMORY * MIB // 2) as container:
+        tour.try_out(Setup('the target has half of its memory'))
+        assert container.killed() > 0, 'it was not for want of memory'
+    with Container(tour, 4 * MEMORY * MIB):
+        tour.try_out(Setup('the target has memory enough'))
+
+
+class Container:
+    """The QEMU that the tour starts on the other node may have `limit` bytes."""
+
+    def __init__(self, tour: Tour, limit: int):
+        self.tour, self.host = tour, tour.there
+        root = pathlib.Path('/sys/fs/cgroup')
+        old = (root / 'memory').is_dir()
+        limit_name, swap_name, self.events = (
+            'memory.limit_in_bytes', 'memory.memsw.limit_in_bytes', 'memory.oom_control') if old else (
+            'memory.max', 'memory.swap.max', 'memory.events')
+        self.group = root / 'memory' / f'vfskit-{os.getpid()}' if old else root / f'vfskit-{os.getpid()}'
+        self.group.mkdir()
+        (self.group / limit_name).write_text(str(limit))
+        if (self.group / swap_name).exists():
+            (self.group / swap_name).write_text(str(limit if old else 0))
+        meminfo = tour.base / 'meminfo'
+        meminfo.write_text(f'MemTotal: {limit // 1024} kB\nMemAvailable: {limit // 1024} kB\n')
+        self.host.run('mount', '--bind', meminfo, '/proc/meminfo')
+
+    def __enter__(self):
+        self.tour.words_before_qemu[self.host.name] = (
+            'sh', '-c', f'echo $$ >{self.group}/cgroup.procs; exec "$@"', 'sh')
+        return self
+
+    def killed(self) -> int:
+        """How many processes the kernel has ended there to have memory."""
+        counts = dict(line.split() for line in (self.group / self.events).read_text().splitlines())
+        return int(counts['oom_kill'])
+
+    def __exit__(self, *exc):
+        self.tour.words_before_qemu[self.host.name] = ()
+        self.host.run('umount', '/proc/meminfo')
+        for process in (self.group / 'cgroup.procs').read_text().split():
+            (self.group.parent / 'cgroup.procs').write_text(process)
+        self.group.rmdir()
+
+
 # --- other versions of QEMU and virtiofsd
-
-def unpack(suite: str, name: str, *packages: str) -> pathlib.Path:
-    root = vm.CACHE / name
-    subprocess.run([vm.ROOT / 'tools/suite-packages', suite, root, *packages], check=True)
-    return root
-
 
 def script(path: pathlib.Path, command: str) -> str:
     path.write_text(f'#!/bin/sh\nexec {command}\n')
@@ -392,7 +476,7 @@ def script(path: pathlib.Path, command: str) -> str:
 
 def old_ones(tour: Tour):
     """What Debian 12 has: QEMU 7.2 and the daemon in C that came with it."""
-    root = unpack('bookworm', 'qemu-bookworm', 'qemu-system-x86')
+    root = vm.unpack('qemu-bookworm', 'bookworm', 'qemu-system-x86')
     libraries = ':'.join(sorted({str(path.parent) for path in root.rglob('*.so*')}, key=len))
     loader = next(path for path in root.rglob('ld-linux-x86-64.so.2') if path.is_file())
     modules = next(root.rglob('accel-tcg-x86_64.so')).parent
@@ -451,6 +535,8 @@ class Group:
     relation: str
     options: tuple[str, ...] = ()
     machine: tuple[str, ...] = ()
+    backend: str = vm.SHARED_MEMORY
+    stage: object = contextlib.nullcontext  # what is to be there before the guest, and goes after it
 
 
 GROUPS = {
@@ -459,6 +545,10 @@ GROUPS = {
     'fd-passing': Group(fd_passing, 'fd-passing', 'same-directory', ('--posix-lock', '--flock')),
     'options': Group(options, 'find-paths', 'same-directory', ('--posix-acl=always', '--writeback')),
     'locks': Group(locks, 'find-paths', 'same-directory', ('--posix-lock', '--flock')),
+    'huge-pages': Group(huge_pages, 'find-paths', 'same-directory', stage=pool_for_one_guest,
+                        backend=f'{vm.SHARED_MEMORY},hugetlb=on,hugetlbsize=2M'),
+    'private-memory': Group(private_memory, 'find-paths', 'same-directory', backend=PRIVATE_MEMORY),
+    'little-memory': Group(little_memory, 'find-paths', 'same-directory'),
     'old-ones': Group(old_ones, 'find-paths', 'same-directory', (), ('-machine', 'pc-q35-7.2')),
     'upstream-paths': Group(upstream_paths, 'find-paths', 'same-directory'),
     'upstream-handles': Group(upstream_handles, 'file-handles', 'same-directory'),
@@ -481,7 +571,7 @@ def main():
             host.run('mount', '--bind', passing, PASSING)
         for name in sys.argv[1:] or ORDINARY:
             matrix = Matrix(f'qemu {name}')
-            with Tour(hosts, base, matrix, GROUPS[name]) as tour:
+            with GROUPS[name].stage(), Tour(hosts, base, matrix, GROUPS[name]) as tour:
                 tour.begin()
                 GROUPS[name].act(tour)
             matrix.compare()

@@ -5,41 +5,25 @@
 """What makes a migration of shares fail or stick between real libvirt hosts: each is refused or told beforehand, and
 the guest, which holds a file open and writes, goes on. Also saving to a file and snapshots with memory."""
 import json
-import lzma
 import pathlib
-import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'support'))
 import vm  # noqa: E402
-from libvirt_case import KEPT, MANAGED, PORTS, ROOT, WRAPPER, LibvirtCase  # noqa: E402
+from libvirt_case import KEPT, MANAGED, PORTS, WRAPPER, LibvirtCase  # noqa: E402
+from libvirt_hosts import unpack_old_libvirt  # noqa: E402
 
 NINEP = '''<filesystem type='mount'><driver type='path'/><source dir='/srv/media'/><target dir='media'/></filesystem>'''
-NINEP_MODULES = ('netfs', '9pnet', '9pnet_virtio', '9p')
-
-
-def unpack(name: str, suite: list[str], packages: list[str]) -> pathlib.Path:
-    """Packages of another suite, in the tests' cache."""
-    root = vm.CACHE / name
-    subprocess.run([ROOT / 'tools/suite-packages', *suite, root, *packages], check=True)
-    return root
 
 
 class Traps(LibvirtCase):
     @classmethod
     def guest_files(cls):
         """The modules for 9p, which Debian's cloud kernel does not have."""
-        cls.kernel_root = unpack('kernel-generic-trixie', ['--alone', 'trixie'], ['@linux-image-amd64'])
-        files = super().guest_files()
-        place = cls.hosts.directory / 'modules'
-        place.mkdir()
-        for name in NINEP_MODULES:
-            packed = next(cls.kernel_root.rglob(f'{name}.ko.xz'))
-            (place / name).write_bytes(lzma.decompress(packed.read_bytes()))
-            files[f'/modules/{name}'] = str(place / name)
-        return files
+        cls.ninep_kernel, modules = vm.ninep_kernel(cls.hosts.directory)
+        return super().guest_files() | modules
 
     def test_another_hook_that_sleeps_is_told_while_the_guest_goes_on(self):
         self.start(MANAGED(binary=WRAPPER))
@@ -76,9 +60,8 @@ class Traps(LibvirtCase):
         self.nothing_was_lost(self.b)
 
     def test_a_mounted_9p_export_stops_it_and_an_unmounted_one_moves_along(self):
-        self.start(MANAGED(binary=WRAPPER), NINEP, kernel=next((self.kernel_root / 'boot').glob('vmlinuz-*')))
-        self.a.shell.run(''.join(f'insmod /modules/{name}; ' for name in NINEP_MODULES))
-        self.a.shell.run('mkdir /old; mount -t 9p -o trans=virtio,version=9p2000.L media /old; ls /old/kept')
+        self.start(MANAGED(binary=WRAPPER), NINEP, kernel=self.ninep_kernel)
+        self.a.shell.run(f'{vm.mount_ninep("media", "/old")}; ls /old/kept')
         refused = self.migrate(status=4)
         self.assertIn('VFS-C075', refused.stdout)
         self.assertIn("mount_tag 'media'", refused.stderr)
@@ -89,7 +72,7 @@ class Traps(LibvirtCase):
         self.a.shell.run('umount /old')
         self.a.migrate('web', self.b)
         self.assertEqual(self.sources(self.b), [self.there, self.there])
-        self.b.shell.run('mount -t 9p -o trans=virtio,version=9p2000.L media /old; ls /old/kept; umount /old')
+        self.b.shell.run(f'{vm.mount_ninep("media", "/old")}; ls /old/kept; umount /old')
         self.nothing_was_lost(self.b)
 
     def test_every_road_but_post_copy(self):
@@ -127,10 +110,8 @@ class Traps(LibvirtCase):
         self.write_store(self.a, self.b, there='/srv/empty', relation='replicas')
 
     def test_an_old_libvirt_there_is_a_door_that_opens_once(self):
-        old = unpack('libvirt-bookworm', ['bookworm'],
-                     ['libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-clients'])
         self.start(KEPT)
-        self.b.use_libvirt_of(old)
+        self.b.use_libvirt_of(unpack_old_libvirt())
         self.addCleanup(self.b.use_own_libvirt)
         tried = self.migrate('--dry-run', status=6)
         self.assertIn('VFS-C063', tried.stdout)

@@ -39,6 +39,11 @@ SHELL = '/run/guest/shell.sock'
 INIT = 'while :; do sleep 1; done'
 
 
+def unpack_old_libvirt() -> pathlib.Path:
+    """libvirt 9.0, which cannot migrate shares, for Host.use_libvirt_of()."""
+    return vm.unpack('libvirt-bookworm', 'bookworm', 'libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-clients')
+
+
 def run(*command, check=True, timeout=300) -> subprocess.CompletedProcess:
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)

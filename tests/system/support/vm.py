@@ -15,6 +15,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import lzma
 import os
 import pathlib
 import shutil
@@ -30,6 +31,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get('VFSKIT_TEST_CACHE', '/var/tmp/vfskit-peers'))
 KERNEL_SUITE = 'trixie'  # 6.12: the first Debian kernel that spreads requests over several queues
 QEMU = os.environ.get('VFSKIT_QEMU', 'qemu-system-x86_64')
+NINEP_MODULES = ('netfs', '9pnet', '9pnet_virtio', '9p')
+SHARED_MEMORY = 'memory-backend-memfd,share=on'
 BOOT_TIMEOUT = 90  # seconds; under TCG on a busy machine a boot takes 5 to 20
 
 INIT = r'''#!/bin/busybox sh
@@ -67,12 +70,37 @@ class GuestError(Exception):
     """The guest or its QEMU did not do what it was told; the text holds the console's last lines."""
 
 
+def unpack(name: str, *words: str) -> pathlib.Path:
+    """Packages of another suite, in the tests' cache; `words` are those of tools/suite-packages."""
+    root = CACHE / name
+    options = [word for word in words if word.startswith('-')]
+    suite, *packages = words[len(options):]
+    subprocess.run([ROOT / 'tools/suite-packages', *options, suite, root, *packages], check=True)
+    return root
+
+
 def kernel() -> pathlib.Path:
     """The cloud kernel's image, unpacked from Debian's package on first use."""
-    target = CACHE / f'kernel-{KERNEL_SUITE}'
-    subprocess.run([ROOT / 'tools/suite-packages', '--alone', KERNEL_SUITE, target,
-                    '@linux-image-cloud-amd64'], check=True)
-    return next((target / 'boot').glob('vmlinuz-*'))
+    root = unpack(f'kernel-{KERNEL_SUITE}', '--alone', KERNEL_SUITE, '@linux-image-cloud-amd64')
+    return next((root / 'boot').glob('vmlinuz-*'))
+
+
+def ninep_kernel(directory: pathlib.Path) -> tuple[pathlib.Path, dict[str, str]]:
+    """A kernel that has 9p, which the cloud kernel has not, and its modules (unpacked into the directory) for a
+    guest's `extra`. mount_ninep() is for guests that have both."""
+    root = unpack(f'kernel-generic-{KERNEL_SUITE}', '--alone', KERNEL_SUITE, '@linux-image-amd64')
+    files = {}
+    for name in NINEP_MODULES:
+        module = directory / f'{name}.ko'
+        module.write_bytes(lzma.decompress(next(root.rglob(f'{name}.ko.xz')).read_bytes()))
+        files[f'/modules/{name}'] = str(module)
+    return next((root / 'boot').glob('vmlinuz-*')), files
+
+
+def mount_ninep(tag: str, place: str) -> str:
+    """The script that mounts a 9p export in a guest."""
+    load = ''.join(f'[ -e /sys/module/{name} ] || insmod /modules/{name}; ' for name in NINEP_MODULES)
+    return f'{load}mkdir -p {place}; mount -t 9p -o trans=virtio,version=9p2000.L {tag} {place}'
 
 
 def peer_virtiofsd(suite: str) -> str:
@@ -84,8 +112,7 @@ def peer_virtiofsd(suite: str) -> str:
 
 def packaged_programs(suite: str, packages: list[str], programs: list[str]) -> dict[str, str]:
     """Programs of a Debian suite with their loader and libraries, for a guest's `extra`; called by their names."""
-    root = CACHE / f'{"+".join(packages)}-{suite}'
-    subprocess.run([ROOT / 'tools/suite-packages', suite, root, *packages], check=True)
+    root = unpack(f'{"+".join(packages)}-{suite}', suite, *packages)
     libraries = sorted({path.parent for path in root.rglob('*.so*')}, key=lambda path: len(path.parts))
     loader = next(path for path in root.rglob('ld-linux-x86-64.so.2') if path.is_file())
     files = {'/lib64/ld-linux-x86-64.so.2': str(loader)}
@@ -237,21 +264,21 @@ def connect(path: str, timeout: float, process: subprocess.Popen) -> socket.sock
 
 class Guest:
     """A QEMU with a booted guest. `extra` brings static programs in; `incoming` waits for a migration;
-    `share_arguments` are the arguments for memory and shares, where a test does not want ours; `more` come on top;
-    `prefix` are the words of a command that runs QEMU somewhere else."""
+    `share_arguments` are the arguments for memory and shares, where a test does not want ours; `backend` is what the
+    memory is; `more` come on top; `prefix` are the words of a command that runs QEMU somewhere else."""
 
     def __init__(self, shares: list[Share], *, memory: int = 512, cpus: int = 2,
                  extra: dict[str, str] | None = None, incoming: str | None = None,
                  accel: str | None = None, image: pathlib.Path | None = None, boot: bool = True,
                  reboots: bool = False, share_arguments: list[str] | None = None, more: list[str] | None = None,
-                 prefix: list[str] | None = None):
+                 prefix: list[str] | None = None, backend: str = SHARED_MEMORY):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='vfskit-guest-'))
         self.image = image or make_initramfs(self.directory, extra or {})
         self.buffer = b''
         self.command = b''
         self.shell = None
         if share_arguments is None:
-            share_arguments = self._share_arguments(shares, memory)
+            share_arguments = self._share_arguments(shares, memory, backend)
         arguments = share_arguments + (more or [])
         command = [*(prefix or []), *self._command(arguments, cpus, accel or pick_accel(), incoming)]
         command.append('-no-shutdown' if incoming else '-no-reboot')
@@ -270,9 +297,9 @@ class Guest:
             raise GuestError(f'{error}\n{text}') from None
 
     @staticmethod
-    def _share_arguments(shares, memory):
+    def _share_arguments(shares, memory, backend):
         arguments = ['-m', f'{memory}M', '-machine', 'memory-backend=mem',
-                     '-object', f'memory-backend-memfd,id=mem,size={memory}M,share=on']
+                     '-object', f'{backend},id=mem,size={memory}M']
         for number, share in enumerate(shares):
             arguments += [
                 '-chardev', f'socket,id=fs{number},path={share.socket}', '-device',

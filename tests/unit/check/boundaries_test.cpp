@@ -693,6 +693,19 @@ const Boundary boundaries[] = {
          w.add_ninep(false);
          w.source_path().submounts = {{"disk", "ext4"}};
      }},
+    {Code::ninep_several_devices,
+     "MultidevsWarnInTheDirectoryOfAnotherMapping",
+     [](World& w) {
+         w.add_ninep(false);
+         w.vm.ninep[0].dirid = "old";
+         w.vm.ninep[0].multidevs = "warn";
+         w.source_path().submounts = {{"disk", "ext4"}};
+     },
+     [](World& w) {
+         w.add_ninep(false);
+         w.vm.ninep[0].dirid = "old";
+         w.vm.ninep[0].multidevs = "warn";
+     }},
     {Code::unix_socket_required,
      "BackendTransferOverTcp",
      [](World& w) {
