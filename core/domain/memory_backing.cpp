@@ -204,34 +204,4 @@ Result<MemoryPlan> plan_memory(const MemoryRequest& request, LibvirtVersion libv
     return plan;
 }
 
-Result<std::uint64_t> parse_size(std::string_view text, std::string_view what) {
-    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    const std::string_view unit = text.substr(digits);
-    constexpr std::pair<std::string_view, std::uint64_t> units[] = {{"", 1},
-                                                                    {"b", 1},
-                                                                    {"B", 1},
-                                                                    {"k", kib},
-                                                                    {"K", kib},
-                                                                    {"KiB", kib},
-                                                                    {"m", mib},
-                                                                    {"M", mib},
-                                                                    {"MiB", mib},
-                                                                    {"g", gib},
-                                                                    {"G", gib},
-                                                                    {"GiB", gib},
-                                                                    {"t", gib * kib},
-                                                                    {"T", gib * kib},
-                                                                    {"TiB", gib * kib}};
-    for (const auto& [name, factor] : units) {
-        if (name == unit) {
-            VFSKIT_TRY_ASSIGN(
-                const std::uint64_t number,
-                base::parse_unsigned(text.substr(0, digits), what, UINT64_MAX / factor));
-            return number * factor;
-        }
-    }
-    return Error{EINVAL, fmt::format("'{}' is not a size for {}", text, what)}.with_remedy(
-        "Write it in bytes or with one of k, M, G, T (powers of 1024), e.g. 2M");
-}
-
 } // namespace vfskit::domain

@@ -45,7 +45,4 @@ struct MemoryPlan {
 /// ENOTSUP when the target's libvirt does not know an element; EINVAL for impossible sizes.
 Result<MemoryPlan> plan_memory(const MemoryRequest& request, LibvirtVersion libvirt);
 
-/// "2MiB", "1G", "2048k", or bytes: QEMU's units, powers of 1024.
-Result<std::uint64_t> parse_size(std::string_view text, std::string_view what);
-
 } // namespace vfskit::domain

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/launch/limits.h"
 
-#include "core/base/text.h"
+#include "core/base/size.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -52,23 +52,15 @@ bool is_block_device(const std::string& path) {
 
 } // namespace
 
-Result<std::uint64_t> parse_size(std::string_view word) {
-    constexpr std::string_view units = "KMGT";
-    unsigned shift = 0;
-    auto digits = word;
-    if (!word.empty()) {
-        if (const auto unit = units.find(word.back()); unit != std::string_view::npos) {
-            shift = 10U * (static_cast<unsigned>(unit) + 1);
-            digits.remove_suffix(1);
-        }
-    }
+Result<std::uint64_t> parse_limit(std::string_view word) {
     constexpr std::uint64_t most = std::uint64_t{1} << 63U;
-    auto number = base::parse_unsigned(digits, "size", most >> shift);
-    if (!number || *number == 0) {
-        return Error{EINVAL, fmt::format("'{}' is not a size above zero", word)}.with_remedy(
-            "Write bytes, or a whole number with K, M, G or T, for example 64M");
+    VFSKIT_TRY_ASSIGN(const auto size, base::parse_size(word));
+    if (size == 0 || size > most) {
+        return Error{
+            size == 0 ? EINVAL : ERANGE,
+            fmt::format("'{}' is no limit: it is {}", word, size == 0 ? "zero" : "too large")};
     }
-    return *number << shift;
+    return size;
 }
 
 Result<std::string> io_limit_target(const std::string& path) {

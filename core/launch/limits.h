@@ -31,9 +31,8 @@ struct Limits {
     }
 };
 
-/// "64M", "1.5G" is not known, "1000000": bytes, with K, M, G or T for powers of 1024. EINVAL,
-/// ERANGE above 2^63.
-Result<std::uint64_t> parse_size(std::string_view word);
+/// A size (base::parse_size) that systemd takes for a limit: EINVAL for zero, ERANGE above 2^63.
+Result<std::uint64_t> parse_limit(std::string_view word);
 
 /// What systemd is told to count I/O by for `path`: the block device node below the filesystem that
 /// it is on, or `path` itself where the kernel knows that device by number only. ENOTSUP for

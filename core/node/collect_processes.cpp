@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guests and daemons: what runs, joined by the sockets between them.
 #include "core/base/file.h"
-#include "core/base/text.h"
+#include "core/base/size.h"
 #include "core/node/collect_parts.h"
 #include "core/node/daemon_arguments.h"
 #include "core/node/mount_table.h"
@@ -291,7 +291,9 @@ GuestMemoryFacts memory_of(const Places& places, const Process& process, const Q
         facts.has_hugepages = true;
         for (const std::string_view option : mount->options) {
             if (option.starts_with("pagesize=")) {
-                facts.hugepage_bytes = parse_size(option.substr(option.find('=') + 1), 1);
+                if (const auto size = base::parse_size(option.substr(option.find('=') + 1))) {
+                    facts.hugepage_bytes = *size;
+                }
             }
         }
     }

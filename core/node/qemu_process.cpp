@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/node/qemu_process.h"
 
+#include "core/base/size.h"
 #include "core/base/text.h"
 
 #include <nlohmann/json.hpp>
@@ -75,6 +76,11 @@ std::string get(const Properties& properties, std::string_view key) {
     return found == properties.end() ? "" : found->second;
 }
 
+std::optional<std::uint64_t> read_size(std::string_view text, std::uint64_t unit = 1) {
+    const auto size = base::parse_size(text, unit);
+    return size ? std::optional{*size} : std::nullopt;
+}
+
 /// What the command line says about memory, before it is known which of it is the guest's.
 struct MemoryArguments {
     std::optional<std::uint64_t> bytes;
@@ -85,7 +91,7 @@ struct MemoryArguments {
     void take_size(const std::string& value) {
         const auto properties = parse_properties(value);
         const auto size = get(properties, "size");
-        bytes = parse_size(size.empty() ? get(properties, "") : size, std::uint64_t{1} << 20);
+        bytes = read_size(size.empty() ? get(properties, "") : size, std::uint64_t{1} << 20);
     }
     void take_backend(const std::string& value) {
         auto properties = parse_either(value);
@@ -115,7 +121,7 @@ void take_backend(QemuMemory& memory, const Properties& backend) {
     }
     if (is_on(backend, "hugetlb", false)) {
         memory.facts.has_hugepages = true;
-        memory.facts.hugepage_bytes = parse_size(get(backend, "hugetlbsize"), 1);
+        memory.facts.hugepage_bytes = read_size(get(backend, "hugetlbsize"));
     }
 }
 
@@ -140,19 +146,6 @@ QemuMemory judge_memory(const MemoryArguments& arguments) {
 }
 
 } // namespace
-
-std::optional<std::uint64_t> parse_size(std::string_view text, std::uint64_t unit) {
-    constexpr std::string_view letters = "bkmgtpe";
-    if (!text.empty()) {
-        const auto letter = letters.find(static_cast<char>(text.back() | 0x20));
-        if (letter != std::string_view::npos) {
-            unit = std::uint64_t{1} << (10 * letter);
-            text.remove_suffix(1);
-        }
-    }
-    const auto number = base::parse_unsigned(text, "Size", UINT64_MAX / unit);
-    return number ? std::optional{*number * unit} : std::nullopt;
-}
 
 QemuArguments parse_qemu_arguments(std::span<const std::string> argv) {
     QemuArguments arguments;

@@ -41,7 +41,4 @@ struct QemuArguments {
 /// with ",," for a comma, and JSON.
 QemuArguments parse_qemu_arguments(std::span<const std::string> argv);
 
-/// "512", "512M", "4g": `unit` counts for a number without a letter. Nothing for what is no size.
-std::optional<std::uint64_t> parse_size(std::string_view text, std::uint64_t unit);
-
 } // namespace vfskit::node

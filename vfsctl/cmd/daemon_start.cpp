@@ -19,7 +19,7 @@ Result<LogLevel> parse_level(std::string_view word) {
 }
 
 Result<std::uint64_t> parse_count(std::string_view word) {
-    return launch::parse_size(word);
+    return launch::parse_limit(word);
 }
 
 void bind_limits(launch::Limits& limits, OptionSet& set) {
@@ -27,12 +27,12 @@ void bind_limits(launch::Limits& limits, OptionSet& set) {
                .value = "SIZE",
                .help = "Bytes per second that the share may read from its device, '64M'"},
               limits.read_bytes_per_second,
-              launch::parse_size)
+              launch::parse_limit)
         .value({.name = "--write-limit",
                 .value = "SIZE",
                 .help = "Bytes per second that it may write"},
                limits.write_bytes_per_second,
-               launch::parse_size)
+               launch::parse_limit)
         .value({.name = "--read-iops",
                 .value = "N",
                 .help = "Reads per second of the device; K, M stand for powers of 1024"},
@@ -55,7 +55,7 @@ void bind_limits(launch::Limits& limits, OptionSet& set) {
                 .value = "SIZE",
                 .help = "Memory of the daemon, page cache that it fills included"},
                limits.memory_bytes,
-               launch::parse_size);
+               launch::parse_limit);
 }
 
 void bind(DaemonStartOptions& options, OptionSet& set) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/qemu_args.h"
 
+#include "core/base/size.h"
 #include "core/base/text.h"
 #include "core/domain/memory_backing.h"
 #include "vfsctl/output/json.h"
@@ -15,7 +16,7 @@ namespace vfskit::vfsctl {
 namespace {
 
 Result<std::uint64_t> parse_bytes(std::string_view word) {
-    return domain::parse_size(word, "the size");
+    return base::parse_size(word);
 }
 
 Result<share::PciAddress> parse_pci_address(std::string_view word) {

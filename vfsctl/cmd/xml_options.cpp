@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/xml_options.h"
 
+#include "core/base/size.h"
 #include "vfsctl/output/output.h"
 
 #include <fmt/format.h>
@@ -35,7 +36,7 @@ Result<bool> parse_wrpolicy(std::string_view word) {
 }
 
 Result<std::uint64_t> parse_bytes(std::string_view word) {
-    return domain::parse_size(word, "the size");
+    return base::parse_size(word);
 }
 
 const std::vector<std::string> on_off{"on", "off"};

@@ -114,20 +114,6 @@ TEST(MemoryPlan, AsksForNumaBefore69) {
     EXPECT_THAT(refusal({}, {6, 8, 0}), HasSubstr("Ask for the NUMA form"));
 }
 
-TEST(Size, ReadsUnitsOf1024) {
-    EXPECT_EQ(*parse_size("2M", "page"), 2 * mib);
-    EXPECT_EQ(*parse_size("2MiB", "page"), 2 * mib);
-    EXPECT_EQ(*parse_size("1G", "page"), 1024 * mib);
-    EXPECT_EQ(*parse_size("4096", "page"), 4096U);
-}
-
-TEST(Size, RefusesWhatIsNone) {
-    EXPECT_FALSE(parse_size("2X", "page"));
-    EXPECT_FALSE(parse_size("M", "page"));
-    EXPECT_FALSE(parse_size("-1", "page"));
-    EXPECT_FALSE(parse_size("99999999999999999T", "page"));
-}
-
 TEST(MemoryKind, SuggestsTheNearest) {
     const auto kind = parse_memory_kind("hugepage");
 

@@ -80,13 +80,12 @@ TEST(Record, OfAnotherKindIsRefused) {
     EXPECT_EQ(launch::parse_record("[]").error().code(), EBADMSG);
 }
 
-TEST(Limits, SizesHaveUnits) {
-    EXPECT_EQ(*launch::parse_size("1000"), 1000U);
-    EXPECT_EQ(*launch::parse_size("64M"), 64U << 20U);
-    EXPECT_FALSE(launch::parse_size("0"));
-    EXPECT_FALSE(launch::parse_size("M"));
-    EXPECT_FALSE(launch::parse_size("9999999999T"));
-    EXPECT_FALSE(launch::parse_size("1.5G"));
+TEST(Limits, AreSizesAboveZero) {
+    EXPECT_EQ(*launch::parse_limit("64M"), 64U << 20U);
+    EXPECT_EQ(*launch::parse_limit("8388608T"), std::uint64_t{1} << 63U);
+    EXPECT_EQ(launch::parse_limit("8388609T").error().code(), ERANGE);
+    EXPECT_EQ(launch::parse_limit("0").error().code(), EINVAL);
+    EXPECT_EQ(launch::parse_limit("M").error().code(), EINVAL);
 }
 
 TEST(Limits, OfIoNeedABlockDevice) {

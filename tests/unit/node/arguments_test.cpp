@@ -194,15 +194,6 @@ TEST(QemuMemory, OfAnUnknownBackendIsNotKnown) {
     EXPECT_FALSE(memory_of({"-machine", "q35,memory-backend=gone"}).is_shared);
 }
 
-TEST(QemuMemory, SizesHaveUnits) {
-    EXPECT_EQ(parse_size("512", 1 << 20), std::uint64_t{512} << 20);
-    EXPECT_EQ(parse_size("4g", 1), std::uint64_t{4} << 30);
-    EXPECT_EQ(parse_size("1T", 1), std::uint64_t{1} << 40);
-    EXPECT_FALSE(parse_size("", 1));
-    EXPECT_FALSE(parse_size("M", 1));
-    EXPECT_FALSE(parse_size("99999999999999E", 1));
-}
-
 TEST(UnixSockets, AreReadWithTheirPaths) {
     const auto paths =
         parse_unix_sockets("Num       RefCount Protocol Flags    Type St Inode Path\n"
