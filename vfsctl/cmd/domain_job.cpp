@@ -2,7 +2,6 @@
 #include "vfsctl/cmd/domain_job.h"
 
 #include "core/domain/domain_xml.h"
-#include "vfsctl/libvirt/connect.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -76,14 +75,6 @@ Result<void> judge(const CheckedVm& checked, bool is_forced) {
 }
 
 Result<void> check_hypervisor(LibvirtConnection& source, const DomainState& state) {
-    VFSKIT_TRY_ASSIGN(const auto versions, source.versions());
-    const auto here = libvirt_version_of(versions);
-    if (here < domain::known_since(domain::LibvirtFeature::migration)) {
-        return Error{ENOTSUP,
-                     fmt::format("libvirt {} here cannot migrate virtiofs, nor save it",
-                                 domain::to_string(here))}
-            .with_remedy("Upgrade it to 10.5 or later");
-    }
     VFSKIT_TRY_ASSIGN(const auto dead, source.dead_daemons(state.name));
     if (!dead.empty()) {
         return Error{EBUSY,

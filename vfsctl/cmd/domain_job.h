@@ -26,8 +26,8 @@ std::optional<check::Severity> worst_of(const CheckedVm& checked);
 /// would cost the guest or its files.
 Result<void> judge(const CheckedVm& checked, bool is_forced);
 
-/// What libvirt and QEMU would refuse, or would lose the guest over, and libvirt itself can tell:
-/// ENOTSUP, EBUSY. No force passes over it.
+/// What QEMU, asked in this very moment, would refuse or lose the guest over: EBUSY. No force
+/// passes over it.
 Result<void> check_hypervisor(LibvirtConnection& source, const DomainState& state);
 
 /// What libvirt reported as done, looked at: QEMU runs, and the daemons of its shares live. EIO.

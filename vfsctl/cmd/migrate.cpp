@@ -104,17 +104,6 @@ Result<CheckedVm> check_shares(const MigrateOptions& options,
     return std::move(checked.front());
 }
 
-Result<void> warn_of_old_libvirt(LibvirtConnection& destination, JobEvents& events) {
-    VFSKIT_TRY_ASSIGN(const auto versions, destination.versions());
-    const auto there = libvirt_version_of(versions);
-    if (there < domain::known_since(domain::LibvirtFeature::migration)) {
-        events.warn(fmt::format("libvirt {} there takes the guest, but will not let it go again. "
-                                "Upgrade it to 10.5 or later",
-                                domain::to_string(there)));
-    }
-    return {};
-}
-
 Result<Plan> make_plan(const MigrateOptions& options,
                        Services& services,
                        LibvirtConnection& source,
@@ -160,8 +149,8 @@ Verb migrate_verb() {
         {.path = "migrate",
          .summary = "Live-migrate a libvirt domain, each share to its path there",
          .description =
-             "Runs the check of 'vfsctl check' first, with the facts of both nodes, and asks both "
-             "libvirts and QEMU; a blocker stops it. Then it migrates with the running and "
+             "Runs the check of 'vfsctl check' first, with the facts of both nodes, and asks the "
+             "guest's QEMU; a blocker stops it. Then it migrates with the running and "
              "the stored definition rewritten for the destination, and looks afterwards that the "
              "guest runs there, that its daemons live, and that what is stored has the paths of "
              "that node. Ctrl-C cancels the migration, and the guest goes on here. The mappings "
@@ -190,7 +179,6 @@ Result<ExitCode> run_migrate(const MigrateOptions& options, Services& services) 
     auto events = make_events(options, state, services);
     VFSKIT_TRY_ASSIGN(const auto checked, check_shares(options, services, *source, state, events));
     VFSKIT_TRY(check_hypervisor(*source, state));
-    VFSKIT_TRY(warn_of_old_libvirt(*destination, events));
     const auto may_go = judge(checked, options.force);
     if (!may_go) {
         return options.dry_run ? Result{ExitCode::blocker} : Result<ExitCode>{may_go.error()};

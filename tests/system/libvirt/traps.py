@@ -116,13 +116,14 @@ class Traps(LibvirtCase):
         tried = self.migrate('--dry-run', status=6)
         self.assertIn('VFS-C063', tried.stdout)
         self.assertIn('libvirt 9.0.0', tried.stdout)
-        told = [event['message'] for event in self.migrate('--json') if event['event'] == 'warning']
-        self.assertTrue(any('will not let it go again' in message for message in told), told)
+        checked = next(event for event in self.migrate('--json') if event['event'] == 'checked')
+        found = [finding['code'] for finding in checked['vm']['targets'][0]['findings']]
+        self.assertIn('VFS-C063', found)
         self.b.shell.connect()
         self.alive(self.b)
         back = self.migrate(target=self.a, status=4)
-        self.assertIn('libvirt 9.0.0 here cannot migrate virtiofs', back.stderr)
-        self.assertIn('VFS-C062', back.stdout)
+        self.assertIn('VFS-C062', back.stderr)
+        self.assertIn("It has libvirt 9.0.0, 10.5.0 is needed", back.stdout)
         self.nothing_was_lost(self.b)
         self.b.virsh('destroy', 'web')
 

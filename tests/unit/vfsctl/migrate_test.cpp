@@ -127,19 +127,21 @@ TEST_F(Migrate, RefusesWhatQemuBlocks) {
 }
 
 TEST_F(Migrate, RefusesALibvirtThatCannotMigrateVirtiofs) {
-    source().versions.libvirt = 9'000'000;
+    world.source.libvirt->version = node::Version{9, 0, 0};
 
     EXPECT_EQ(migrate(), ExitCode::refused);
 
-    EXPECT_THAT(program.err(), HasSubstr("libvirt 9.0.0 here cannot migrate virtiofs"));
+    EXPECT_FALSE(source().migration);
+    EXPECT_THAT(program.err(), HasSubstr("stands in the way: VFS-C062"));
 }
 
 TEST_F(Migrate, WarnsOfADestinationThatIsAOneWayDoor) {
-    destination().versions.libvirt = 9'000'000;
+    world.target.libvirt->version = node::Version{9, 0, 0};
 
     EXPECT_EQ(migrate(), ExitCode::ok);
 
-    EXPECT_THAT(program.err(), HasSubstr("will not let it go again"));
+    EXPECT_TRUE(source().migration);
+    EXPECT_THAT(program.out(), HasSubstr("warning VFS-C063 node 'n2'"));
 }
 
 TEST_F(Migrate, RefusesWhatTheCheckFinds) {
