@@ -45,6 +45,15 @@ protected:
             std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
         return facts;
     }
+    /// With facts of n1, which this is, collected for this very check.
+    bool asks_daemons(std::vector<std::string> words) {
+        dir.write("vm.json", check::to_json(World{}.vm));
+        words.insert(words.begin(), {"check", "--description", dir.path("vm.json"), "--no-ssh"});
+        program.collect_request = {};
+        program.run(words);
+        EXPECT_EQ(program.collect_request.node, "n1") << program.err();
+        return program.collect_request.asks_daemons;
+    }
     std::vector<std::string> codes() {
         std::vector<std::string> codes;
         const auto document = program.json();
@@ -137,6 +146,15 @@ TEST_F(CheckVerbs, NeedsNoTargetToSave) {
     EXPECT_EQ(check(World{}, {"--operation", "save", "--json"}), ExitCode::warning);
 
     EXPECT_THAT(codes(), ElementsAre("VFS-C102"));
+}
+
+TEST_F(CheckVerbs, AsksTheDaemonsOfThisNodeWhatIsOpenWhenItIsTheSource) {
+    EXPECT_TRUE(asks_daemons({"--from", "n1", "--to", "n2"}));
+}
+
+TEST_F(CheckVerbs, LeavesTheDaemonsOfThisNodeAloneWhenItIsTheTarget) {
+    EXPECT_FALSE(asks_daemons({"--from", "n2", "--to", "n1"}));
+    EXPECT_FALSE(asks_daemons({"--target-half", "--to", "n1"}));
 }
 
 TEST_F(CheckVerbs, RefusesToGuessTheTarget) {
