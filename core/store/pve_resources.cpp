@@ -32,11 +32,6 @@ std::optional<std::string_view> node_of(std::string_view map) {
     return std::nullopt;
 }
 
-bool is_true(std::string_view word) {
-    const auto lower = base::to_lower(word);
-    return lower == "1" || lower == "on" || lower == "yes" || lower == "true";
-}
-
 } // namespace
 
 std::vector<MappedDevice> parse_mapped_devices(std::string_view content) {
@@ -50,14 +45,17 @@ std::vector<MappedDevice> parse_mapped_devices(std::string_view content) {
         }
         MappedDevice device;
         device.id = section.id;
+        bool is_capable_known = false;
         for (const auto& property : section.properties) {
-            const auto value = property.value.value_or("");
             if (property.key == "map") {
-                if (const auto node = node_of(value)) {
+                if (const auto node = node_of(property.value.value_or(""))) {
                     device.nodes.emplace_back(*node);
                 }
-            } else if (property.key == "live-migration-capable") {
-                device.is_live_migration_capable = is_true(value);
+            } else if (property.key == "live-migration-capable" && !is_capable_known) {
+                // A boolean here is 0 or 1, or no value at all; the first that is one counts.
+                const auto value = property.value.value_or("1");
+                is_capable_known = value == "0" || value == "1";
+                device.is_live_migration_capable = value == "1";
             }
         }
         // Of a section that stands twice the last one counts.
@@ -65,6 +63,8 @@ std::vector<MappedDevice> parse_mapped_devices(std::string_view content) {
                       [&device](const MappedDevice& earlier) { return earlier.id == device.id; });
         devices.push_back(std::move(device));
     }
+    // Without a "map" line a section is none: Proxmox VE has nothing under its id then.
+    std::erase_if(devices, [](const MappedDevice& device) { return device.nodes.empty(); });
     return devices;
 }
 

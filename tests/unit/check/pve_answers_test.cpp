@@ -142,5 +142,27 @@ TEST(PveResources, ReadsNodesAndWhetherTheyCanBeLiveMigrated) {
     EXPECT_EQ(devices[1], (store::MappedDevice{"nic", {"n3"}, false}));
 }
 
+TEST(PveResources, TakeNoOtherWordThanOneForCapable) {
+    const auto is_capable = [](const std::string& lines) {
+        return store::parse_mapped_devices("gpu\n" + lines + "\tmap id=10de:1111,node=n1\n")
+            .at(0)
+            .is_live_migration_capable;
+    };
+
+    EXPECT_TRUE(is_capable("\tlive-migration-capable 1\n"));
+    EXPECT_TRUE(is_capable("\tlive-migration-capable\n"));
+    EXPECT_FALSE(is_capable("\tlive-migration-capable yes\n"));
+    EXPECT_TRUE(is_capable("\tlive-migration-capable yes\n\tlive-migration-capable 1\n"));
+    EXPECT_FALSE(is_capable("\tlive-migration-capable 0\n\tlive-migration-capable 1\n"));
+}
+
+TEST(PveResources, OfADeviceWithoutANodeThereIsNothing) {
+    const auto devices = store::parse_mapped_devices("gpu\n\tlive-migration-capable 1\n\n"
+                                                     "nic\n\tmap id=10de:2,path=x,node=n1\n\n"
+                                                     "nic\n\tdescription the last one counts\n\n");
+
+    EXPECT_THAT(devices, IsEmpty());
+}
+
 } // namespace
 } // namespace vfskit::check
