@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,6 @@
 namespace {
 
 using namespace vfskit;
-using Clock = std::chrono::steady_clock;
 
 constexpr int node_count = 32;
 constexpr int vm_count = 10'000;
@@ -103,8 +103,11 @@ void add_running(node::NodeFacts& node, const check::Vm& vm) {
     }
 }
 
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
+/// Processor time of this process, which has one thread: what else the machine does is not in it.
+double cpu_seconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 } // namespace
@@ -135,14 +138,14 @@ int main() {
         names.push_back(node_name(i));
     }
 
-    auto start = Clock::now();
+    auto start = cpu_seconds();
     const check::Cluster cluster{std::move(mappings), std::move(facts)};
-    const double index_seconds = seconds_since(start);
+    const double index_seconds = cpu_seconds() - start;
 
     const check::Migration migration;
     std::size_t pairs = 0;
     std::size_t findings = 0;
-    start = Clock::now();
+    start = cpu_seconds();
     for (int i = 0; i < vm_count; ++i) {
         const auto& source = names[static_cast<std::size_t>(i % node_count)];
         std::vector<std::string_view> targets;
@@ -159,13 +162,13 @@ int main() {
             findings += target.findings.size();
         }
     }
-    const double all_seconds = seconds_since(start);
+    const double all_seconds = cpu_seconds() - start;
 
-    start = Clock::now();
+    start = cpu_seconds();
     const std::string_view target = names[1];
     const auto one =
         check::check_migration(vms[0], cluster, names[0], std::span{&target, 1}, migration);
-    const double one_seconds = seconds_since(start);
+    const double one_seconds = cpu_seconds() - start;
 
     std::printf("%d VMs x %d nodes x %d shares: %zu pairs, %zu findings\n",
                 vm_count,
@@ -174,7 +177,8 @@ int main() {
                 pairs,
                 findings);
     std::printf("index      %8.3f s\n", index_seconds);
-    std::printf("all checks %8.3f s  (aim: index and checks under 2 s)\n", all_seconds);
+    std::printf("all checks %8.3f s  (aim: index and checks under 2 s of processor time)\n",
+                all_seconds);
     std::printf("           %8.1f ns per share and target\n",
                 all_seconds * 1e9 / static_cast<double>(pairs) / share_count);
     std::printf("one VM     %8.3f ms (aim: under 20 ms), %zu findings\n",
