@@ -167,6 +167,19 @@ std::optional<std::string> plugin_version(const std::string& root) {
     return std::string{version.substr(0, version.find('\''))};
 }
 
+/// The plugin wraps the migrations of this Proxmox VE, being one that it was tested with.
+std::optional<bool> fits_plugin(const Places& places) {
+    const auto output = places.run(
+        {.program = "/usr/bin/perl",
+         .args = {"-MPVE::Vfskit::Contract",
+                  "-e",
+                  "print PVE::Vfskit::Contract::doubts_about_migrations() ? 'no' : 'yes'"}});
+    if (!output || (output->out != "yes" && output->out != "no")) {
+        return std::nullopt;
+    }
+    return output->out == "yes";
+}
+
 bool is_same_file(const std::string& a, const std::string& b) {
     struct stat first {};
     struct stat second {};
@@ -300,7 +313,7 @@ std::optional<PveFacts> collect_pve(const Places& places) {
     const bool has_stand_in =
         fs::exists(places.root + "/etc/perl/PVE/QemuMigrate/Helpers.pm", failed) ||
         fs::exists(places.root + "/etc/perl/PVE/QemuServer.pm", failed);
-    pve.has_return_path = pve.plugin_version && has_stand_in;
+    pve.has_return_path = pve.plugin_version && has_stand_in ? fits_plugin(places) : false;
     pve.has_launcher = is_same_file(places.root + "/usr/libexec/virtiofsd",
                                     places.root + "/usr/libexec/vfskit/virtiofsd-launcher");
     if (is_cluster) {

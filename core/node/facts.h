@@ -195,8 +195,8 @@ struct PveFacts {
     std::optional<std::string> qemu_server_version; ///< "9.2.6"
     /// Our plugin; absent: not installed (on a node whose PVE facts are known).
     std::optional<std::string> plugin_version;
-    /// QEMU's return-path is on for migrations from and to this node, so a destination that cannot
-    /// load leaves the VM running on the source.
+    /// The plugin switches QEMU's return-path on for migrations from and to this node (it does not
+    /// if it was not tested with its code): who cannot load leaves the VM running on the source.
     std::optional<bool> has_return_path;
     /// Our launcher stands in for /usr/libexec/virtiofsd.
     std::optional<bool> has_launcher;

@@ -52,6 +52,14 @@ ok(
     'a sub that was tested is known',
 );
 
+my @doubts = PVE::Vfskit::Contract::doubts_about_migrations();
+is("@doubts", '', 'then nothing speaks against wrapping migrations');
+PVE::Vfskit::Contract::forget_known('PVE::QemuMigrate::Helpers::check_local_resources');
+@doubts = PVE::Vfskit::Contract::doubts_about_migrations();
+is(scalar(@doubts), 1, 'until one sub is another one');
+like($doubts[0], qr/'PVE::QemuMigrate::Helpers::check_local_resources'/, 'which is named');
+PluginTest::trust_fakes();
+
 my $died = !eval {
     PVE::Vfskit::Contract::wrap('PVE::QemuMigrate::Helpers', 'gone', sub { });
     1;

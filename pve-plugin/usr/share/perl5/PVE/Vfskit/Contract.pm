@@ -107,13 +107,11 @@ sub fingerprint {
     return substr(sha256_hex($body), 0, 16);
 }
 
-my sub judge {
-    my ($package, $sub) = @_;
+# What is in doubt about $package::$sub in that file; undef if nothing is.
+my sub judge_file {
+    my ($package, $sub, $file) = @_;
 
     my $name = "${package}::$sub";
-    return "it has no '$name'" if !defined(&{$name});
-
-    my $file = file_of($package) // return "'$package' is not loaded";
     open(my $handle, '<', $file) or return "cannot read '$file' - $!";
     my $text = do { local $/ = undef; <$handle> };
     close($handle) or return "cannot read '$file' - $!";
@@ -122,6 +120,27 @@ my sub judge {
     return undef if $known->{$name}->{$fingerprint};
 
     return "'$name' ($fingerprint) is none that this version of vfskit was tested with";
+}
+
+my sub judge {
+    my ($package, $sub) = @_;
+
+    my $name = "${package}::$sub";
+    return "it has no '$name'" if !defined(&{$name});
+
+    my $file = file_of($package) // return "'$package' is not loaded";
+
+    return judge_file($package, $sub, $file);
+}
+
+# The file that Proxmox VE has $package in; undef if there is none. Our stand-ins are links.
+my sub find_file {
+    my ($package) = @_;
+
+    my $name = "$package.pm" =~ s{::}{/}gr;
+    my @files = grep { -f && !-l } map {"$_/$name"} grep { !ref } @INC;
+
+    return $files[0];
 }
 
 # True if every given sub of $package is one that vfskit was tested with. Judged once in the life
@@ -142,6 +161,25 @@ sub is_known {
     }
 
     return $all;
+}
+
+# Sentences: why the plugin would leave the migrations of this node as Proxmox VE has them. Reads the
+# files and loads none of them; is_known() judges what is loaded.
+sub doubts_about_migrations {
+    # PVE 9 has the checks in the first, PVE 8 in the second.
+    my @checks = qw(PVE::QemuMigrate::Helpers PVE::QemuServer);
+    my $unused = defined(find_file($checks[0])) ? $checks[1] : $checks[0];
+
+    my @doubts;
+    for my $name (grep {m/\APVE::(?:Mapping|QemuMigrate|QemuServer)::/} known_subs()) {
+        my ($package, $sub) = $name =~ m/\A(.*)::(\w+)\z/;
+        next if $package eq $unused;
+        my $file = find_file($package);
+        my $doubt = defined($file) ? judge_file($package, $sub, $file) : "there is no '$package'";
+        push @doubts, $doubt if defined($doubt);
+    }
+
+    return @doubts;
 }
 
 # 'PVE::Mapping::Dir::options' and so on, sorted.
