@@ -152,6 +152,13 @@ const Boundary boundaries[] = {
          w.use_file_handles();
          w.source_path().open_by_handle_works = false; // only the destination opens them
      }},
+    {Code::file_handles_unsupported,
+     "NoHandlesAtTheSource",
+     [](World& w) {
+         w.use_file_handles();
+         w.source_path().name_to_handle_works = false;
+     },
+     [](World& w) { w.source_path().name_to_handle_works = false; }},
     {Code::capability_missing,
      "NoCapability",
      [](World& w) {
@@ -381,6 +388,27 @@ const Boundary boundaries[] = {
          w.share().xattr = true;
          w.daemon().options->xattr = true;
      }},
+    {Code::daemon_runs_other_flags,
+     "CacheChangedSince",
+     [](World& w) { w.share().cache = share::CachePolicy::never; },
+     [](World& w) {
+         w.share().cache = share::CachePolicy::never;
+         w.daemon().options->cache = share::CachePolicy::never;
+     }},
+    {Code::daemon_runs_other_flags,
+     "AclTurnedOnSince",
+     [](World& w) { w.share().posix_acl = true; },
+     [](World& w) {
+         w.share().posix_acl = true;
+         w.daemon().options->posix_acl = share::Negotiation::automatic;
+     }},
+    {Code::daemon_runs_other_flags,
+     "ReadOnlySince",
+     [](World& w) { w.share().readonly = true; },
+     [](World& w) {
+         w.share().readonly = true;
+         w.daemon().options->readonly = true;
+     }},
     {Code::option_missing_on_target,
      "AclTurnedOffSince",
      [](World& w) {
@@ -488,6 +516,28 @@ const Boundary boundaries[] = {
          w.daemon().options->xattr = true;
      },
      [](World& w) { w.use_socket(); }},
+    {Code::option_differs,
+     "CacheOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->cache = share::CachePolicy::never;
+     },
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->cache = share::CachePolicy::never;
+         w.target.daemons[0].options->cache = share::CachePolicy::never;
+     }},
+    {Code::option_differs,
+     "WritableOnlyOnSource",
+     [](World& w) {
+         w.use_socket();
+         w.target.daemons[0].options->readonly = true;
+     },
+     [](World& w) {
+         w.use_socket();
+         w.daemon().options->readonly = true;
+         w.target.daemons[0].options->readonly = true;
+     }},
     {Code::source_qemu_too_old,
      "SourceQemu",
      [](World& w) {
@@ -804,6 +854,17 @@ const Boundary boundaries[] = {
          w.target.pve->has_return_path.reset();
      },
      [](World& w) { w.use_pve(); }},
+    {Code::return_path_off,
+     "ReturnPathOffAtTheSource",
+     [](World& w) {
+         w.use_pve();
+         w.source.pve->has_return_path = false;
+     },
+     [](World& w) {
+         w.use_pve();
+         w.source.pve->has_return_path = false;
+         w.migration.return_path = true; // whoever asks knows better
+     }},
     {Code::memory_state_without_method,
      "SnapshotWithoutMethod",
      [](World& w) {
