@@ -217,6 +217,7 @@ Result<void> StateHandler::send(UniqueFd fd, int cancel_fd) {
                            state.handles.size(),
                            bytes.size(),
                            milliseconds_since(start)));
+    preparation_.clear_up(std::move(state));
     return {};
 }
 

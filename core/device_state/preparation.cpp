@@ -61,6 +61,16 @@ void Preparation::cancel() {
     times_ = {};
 }
 
+void Preparation::clear_up(State sent) {
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+    thread_ = std::thread{[prepared = std::move(spent_), state = std::move(sent)]() mutable {
+        prepared.reset();
+        state = {};
+    }};
+}
+
 Result<State> Preparation::save(bool confirms_places, LogSink& log) {
     if (thread_.joinable()) {
         thread_.join();

@@ -58,6 +58,9 @@ public:
     /// Waits for its end; then the state, on which no request may run. Works without start(), too.
     /// `confirms_places`: compares again.
     Result<State> save(bool confirms_places, LogSink& log);
+    /// Frees what was prepared, and the state that was `sent`, on its thread: a million inodes take
+    /// a while, in which the guest would stand still.
+    void clear_up(State sent);
 
 private:
     void run(const Then& then);

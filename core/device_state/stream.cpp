@@ -2,6 +2,7 @@
 #include "core/device_state/stream.h"
 
 #include "core/base/bytes.h"
+#include "core/device_state/file_handle_wire.h"
 #include "core/device_state/postcard.h"
 #include "core/device_state/trailer.h"
 #include "core/fuse/name.h"
@@ -30,17 +31,6 @@ Error malformed(std::string_view what, std::string_view why) {
 
 // ---- reading
 // -------------------------------------------------------------------------------------
-
-Result<FileHandle> read_file_handle(PostcardReader& reader) {
-    FileHandle handle;
-    VFSKIT_TRY_ASSIGN(handle.mount_id, reader.read_u64("mount id of a file handle"));
-    VFSKIT_TRY_ASSIGN(handle.type, reader.read_i32("type of a file handle"));
-    VFSKIT_TRY_ASSIGN(
-        const auto bytes,
-        reader.read_bytes(passthrough::HostFileHandle::max_size, "file handle of an inode"));
-    handle.bytes.assign(bytes.begin(), bytes.end());
-    return handle;
-}
 
 Result<Location> read_path(PostcardReader& reader) {
     PathLocation path;
@@ -77,7 +67,7 @@ Result<Location> read_location(PostcardReader& reader) {
         return Location{FullPathLocation{std::move(path)}};
     }
     case wire_file_handle: {
-        VFSKIT_TRY_ASSIGN(auto handle, read_file_handle(reader));
+        VFSKIT_TRY_ASSIGN(auto handle, read_file_handle(reader, "file handle of an inode"));
         return Location{FileHandleLocation{std::move(handle)}};
     }
     }
@@ -92,7 +82,7 @@ Result<SavedInode> read_inode(PostcardReader& reader) {
     VFSKIT_TRY_ASSIGN(inode.location, read_location(reader));
     VFSKIT_TRY_ASSIGN(const bool has_handle, reader.read_bool("presence of a handle to verify"));
     if (has_handle) {
-        VFSKIT_TRY_ASSIGN(inode.verify_handle, read_file_handle(reader));
+        VFSKIT_TRY_ASSIGN(inode.verify_handle, read_file_handle(reader, "file handle of an inode"));
     }
     return inode;
 }
@@ -159,12 +149,6 @@ Result<void> read_mounts(PostcardReader& reader, State& state) {
 
 // ---- writing
 // -------------------------------------------------------------------------------------
-
-void write_file_handle(PostcardWriter& writer, const FileHandle& handle) {
-    writer.write_unsigned(handle.mount_id);
-    writer.write_signed(handle.type);
-    writer.write_bytes(handle.bytes);
-}
 
 class LocationWriter {
 public:

@@ -3,6 +3,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/text.h"
+#include "core/device_state/file_handle_wire.h"
 #include "core/fuse/name.h"
 #include "core/passthrough/host_calls.h"
 
@@ -74,23 +75,6 @@ Result<fuse::NegotiatedState> read_negotiated(PostcardReader& reader) {
     return state;
 }
 
-void write_file_handle(PostcardWriter& writer, const FileHandle& handle) {
-    writer.write_unsigned(handle.mount_id);
-    writer.write_signed(handle.type);
-    writer.write_bytes(handle.bytes);
-}
-
-Result<FileHandle> read_file_handle(PostcardReader& reader) {
-    FileHandle handle;
-    VFSKIT_TRY_ASSIGN(handle.mount_id, reader.read_u64("mount id of a file handle"));
-    VFSKIT_TRY_ASSIGN(handle.type, reader.read_i32("type of a file handle"));
-    VFSKIT_TRY_ASSIGN(
-        const auto bytes,
-        reader.read_bytes(passthrough::HostFileHandle::max_size, "file handle in the trailer"));
-    handle.bytes.assign(bytes.begin(), bytes.end());
-    return handle;
-}
-
 void write_identity(PostcardWriter& writer, const ShareIdentity& identity) {
     writer.write_text(identity.boot_id);
     writer.write_text(identity.machine_id);
@@ -120,7 +104,8 @@ Result<ShareIdentity> read_identity(PostcardReader& reader) {
     VFSKIT_TRY_ASSIGN(identity.birth_nanoseconds, reader.read_u32("birth time of the root"));
     VFSKIT_TRY_ASSIGN(const bool has_handle, reader.read_bool("presence of the root's handle"));
     if (has_handle) {
-        VFSKIT_TRY_ASSIGN(identity.root_handle, read_file_handle(reader));
+        VFSKIT_TRY_ASSIGN(identity.root_handle,
+                          read_file_handle(reader, "file handle in the trailer"));
     }
     return identity;
 }
@@ -242,7 +227,7 @@ Result<std::vector<FileByHandle>> read_files_by_handle(PostcardReader& reader) {
     all.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
         VFSKIT_TRY_ASSIGN(const auto id, reader.read_u64("inode of a file with a handle"));
-        VFSKIT_TRY_ASSIGN(auto handle, read_file_handle(reader));
+        VFSKIT_TRY_ASSIGN(auto handle, read_file_handle(reader, "file handle in the trailer"));
         all.push_back({NodeId{id}, std::move(handle)});
     }
     return all;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <utility>
 
 namespace vfskit::device_state {
 namespace {
@@ -261,6 +262,34 @@ TEST_P(Prepared, NotesNothingOnceItWasCancelled) {
     (void)source_->node("b");
     EXPECT_THAT(*source_->fs->inodes().take_changes(), IsEmpty());
     EXPECT_TRUE(preparation.save(false, source_->log));
+}
+
+TEST_P(Prepared, IsReadyForTheNextTryOnceItWasClearedUp) {
+    Preparation preparation{*source_->fs, source_->save_options};
+    wait_for(preparation);
+    auto first = preparation.save(false, source_->log);
+    ASSERT_TRUE(first);
+    const auto known = first->inodes.size();
+    preparation.clear_up(std::move(*first));
+    wait_for(preparation);
+    (void)source_->node("b");
+
+    const auto next = preparation.save(false, source_->log);
+
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->inodes.size(), known + 1);
+}
+
+TEST_P(Prepared, NotesNothingOnceItWasClearedUp) {
+    {
+        Preparation preparation{*source_->fs, source_->save_options};
+        wait_for(preparation);
+        auto state = preparation.save(false, source_->log);
+        ASSERT_TRUE(state);
+        preparation.clear_up(std::move(*state));
+    }
+    (void)source_->node("b");
+    EXPECT_THAT(*source_->fs->inodes().take_changes(), IsEmpty());
 }
 
 // ---- directories that nobody has changed
