@@ -27,6 +27,17 @@ std::string libvirt_of_node(std::string_view node) {
     return fmt::format("qemu+ssh://{}/system", node);
 }
 
+Result<void> require_named_node(const LibvirtConnection& libvirt,
+                                const std::optional<std::string>& named,
+                                std::string_view option,
+                                const Services& services) {
+    if (named || services.node_is_given || is_on_this_host(libvirt.uri())) {
+        return {};
+    }
+    return Error{EINVAL, fmt::format("Which node '{}' is on is not known", libvirt.uri())}
+        .with_remedy(fmt::format("Name it, as the mappings do: {} NODE", option));
+}
+
 Result<DomainState>
 find_running(LibvirtConnection& libvirt, const std::string& domain, std::string remedy) {
     VFSKIT_TRY_ASSIGN(auto state, libvirt.find_domain(domain));

@@ -6,6 +6,7 @@
 #include "core/base/result.h"
 #include "vfsctl/cmd/check_output.h"
 #include "vfsctl/libvirt/connection.h"
+#include "vfsctl/services.h"
 
 #include <optional>
 #include <string>
@@ -15,6 +16,13 @@ namespace vfskit::vfsctl {
 
 /// "qemu+ssh://NODE/system"
 std::string libvirt_of_node(std::string_view node);
+
+/// EINVAL where `libvirt` is another host's and nobody said which node that is: the paths of this
+/// one would be wrong there. `option` says it.
+Result<void> require_named_node(const LibvirtConnection& libvirt,
+                                const std::optional<std::string>& named,
+                                std::string_view option,
+                                const Services& services);
 
 /// A running domain; EINVAL with `remedy` for one that does not run.
 Result<DomainState>

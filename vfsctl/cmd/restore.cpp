@@ -27,7 +27,8 @@ void bind(RestoreOptions& options, OptionSet& set) {
              options.file)
         .text({.name = "--on",
                .value = "NODE",
-               .help = "The node that restores it, as the mappings name it. Default: this node",
+               .help = "The node that restores it, as the mappings name it, needed when --connect "
+                       "leads to another. Default: this node",
                .completes = Completes::node},
               options.on)
         .text({.name = "--connect",
@@ -150,6 +151,7 @@ Result<ExitCode> run_restore(const RestoreOptions& options, Services& services) 
     request.bypass_cache = options.bypass_cache;
     request.stays_paused = options.stays_paused;
     VFSKIT_TRY_ASSIGN(const auto libvirt, connect_to_node(options, services));
+    VFSKIT_TRY(require_named_node(*libvirt, options.on, "--on", services));
     VFSKIT_TRY_ASSIGN(const auto saved, libvirt->saved_definition(request.file));
     VFSKIT_TRY_ASSIGN(const auto parsed, domain::parse_domain(saved));
     const auto& domain = parsed.name;

@@ -29,7 +29,8 @@ void bind(SaveOptions& options, OptionSet& set) {
     bind_connect_option(options.connect, set);
     set.text({.name = "--from",
               .value = "NODE",
-              .help = "The node that it is on, when --connect names another. Default: this node",
+              .help = "The node that it is on, needed when --connect leads to another. Default: "
+                      "this node",
               .completes = Completes::node},
              options.from)
         .flag({.name = "--replace", .help = "Write over a file that is there already"},
@@ -134,6 +135,7 @@ Result<ExitCode> run_save(const SaveOptions& options, Services& services) {
     const auto node = options.from.value_or(services.node);
     const auto file = std::filesystem::absolute(options.file).string();
     VFSKIT_TRY_ASSIGN(const auto libvirt, connect(services, options.connect));
+    VFSKIT_TRY(require_named_node(*libvirt, options.from, "--from", services));
     VFSKIT_TRY_ASSIGN(
         const auto state,
         find_running(*libvirt, options.domain, "Only the memory of a running guest can be saved"));

@@ -159,6 +159,14 @@ TEST_F(Save, RefusesADomainThatDoesNotRun) {
     EXPECT_THAT(program.err(), HasSubstr("'web' does not run"));
 }
 
+TEST_F(Save, AsksWhichNodeAnotherHostsLibvirtIsOn) {
+    program.libvirt["qemu+ssh://n2/system"] = here();
+
+    EXPECT_EQ(save({"-c", "qemu+ssh://n2/system"}), ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("Name it, as the mappings do: --from NODE"));
+}
+
 TEST_F(Save, SavesNothingWhenTriedOnly) {
     EXPECT_EQ(save({"--dry-run"}), ExitCode::warning) << program.err(); // the directory may change
     EXPECT_THAT(program.out(), HasSubstr("'web' is saved to"));
@@ -201,6 +209,13 @@ TEST_F(Restore, IsForThisNodeWithoutAnother) {
     ASSERT_EQ(restore({"--force"}), ExitCode::ok) << program.err();
 
     EXPECT_THAT(here().domains["web"].live, HasSubstr("<source dir='/srv/media'/>"));
+}
+
+TEST_F(Restore, AsksWhichNodeAnotherHostsLibvirtIsOn) {
+    EXPECT_EQ(restore({"-c", "qemu+ssh://n2/system"}), ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("Name it, as the mappings do: --on NODE"));
+    EXPECT_FALSE(there().restored);
 }
 
 TEST_F(Restore, StoresTheDefinitionWhenAskedTo) {
