@@ -58,6 +58,7 @@ private:
 struct Pair {
     Samples ours;
     Samples peer;
+    Samples bare; ///< where print_figures() asks for it
 };
 using Results = std::map<Situation, Pair>;
 
@@ -104,6 +105,15 @@ void measure_pair(const Options& options,
     }
 }
 
+// The situation that the baselines are given for.
+Situation figures_situation(const Options& options, const std::string& workload) {
+    const auto found = std::find(options.depths.begin(), options.depths.end(), 32U);
+    return {options.queues.front(),
+            options.waits.front(),
+            found == options.depths.end() ? options.depths.back() : *found,
+            workload};
+}
+
 Results measure_all(const Options& options, const std::vector<Subject>& subjects) {
     Results results;
     const auto all = situations(options, subjects);
@@ -115,7 +125,11 @@ Results measure_all(const Options& options, const std::vector<Subject>& subjects
                 std::find_if(subjects.begin(), subjects.end(), [&](const Subject& one) {
                     return one.name == all[i].workload;
                 });
-            measure_pair(options, *subject, all[i], round % 2 != 0, results[all[i]]);
+            Pair& pair = results[all[i]];
+            measure_pair(options, *subject, all[i], round % 2 != 0, pair);
+            if (all[i] == figures_situation(options, subject->name)) {
+                pair.bare.add(measure_floor(*subject, options.seconds));
+            }
         }
     }
     fmt::print(stderr, "\r{:40}\r", "");
@@ -149,29 +163,22 @@ void print_table(const Options& options,
     fmt::print("\n");
 }
 
-// In figures, at the situation that the baselines are given for.
+// In figures. The bare calls were measured right after the daemons, in each round.
 void print_figures(const Options& options,
                    const std::vector<Subject>& subjects,
                    const Results& results) {
-    const unsigned queues = options.queues.front();
-    const std::string& wait = options.waits.front();
-    const auto found = std::find(options.depths.begin(), options.depths.end(), 32U);
-    const unsigned depth = found == options.depths.end() ? options.depths.back() : *found;
+    const Situation at = figures_situation(options, "");
     fmt::print(
         "\n{} request queue{}, depth {}, {}\n\n"
         "| | bare calls | ours | peer | ours : peer | bare : peer | CPU us: bare | ours | peer |\n"
         "|---|---|---|---|---|---|---|---|---|\n",
-        queues,
-        queues == 1 ? "" : "s",
-        depth,
-        wait);
+        at.queues,
+        at.queues == 1 ? "" : "s",
+        at.depth,
+        at.wait);
     for (const Subject& subject : subjects) {
-        Samples bare;
-        for (unsigned round = 0; round < options.rounds; ++round) {
-            bare.add(measure_floor(subject, options.seconds));
-        }
-        const Measured floor = bare.median();
-        const Pair& pair = results.at({queues, wait, depth, subject.name});
+        const Pair& pair = results.at(figures_situation(options, subject.name));
+        const Measured floor = pair.bare.median();
         const Measured ours = pair.ours.median();
         const Measured peer = pair.peer.median();
         fmt::print("| {} | {} | {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n",

@@ -239,14 +239,23 @@ Subject create_unlink(const Tree& tree) {
                     }};
             },
             [dir] {
-                for (int i = 0; i < 10; ++i) {
-                    {
-                        const UniqueFd fd{::openat(
-                            dir->get(), "bare", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
-                    }
-                    ::unlinkat(dir->get(), "bare", 0);
+                // As many files at once as a guest has in flight: ext4 looks for the number of a
+                // new file among those that it has freed.
+                constexpr std::size_t at_once = 32;
+                std::array<UniqueFd, at_once> files;
+                for (std::size_t i = 0; i < at_once; ++i) {
+                    files.at(i).reset(::openat(dir->get(),
+                                               fmt::format("bare{}", i).c_str(),
+                                               O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                                               0644));
                 }
-                return std::uint64_t{10};
+                for (UniqueFd& file : files) {
+                    file.reset();
+                }
+                for (std::size_t i = 0; i < at_once; ++i) {
+                    ::unlinkat(dir->get(), fmt::format("bare{}", i).c_str(), 0);
+                }
+                return std::uint64_t{at_once};
             }};
 }
 
