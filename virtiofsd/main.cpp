@@ -34,6 +34,11 @@ Result<int> run(const Options& options, DaemonLog& daemon_log, LogSink& log) {
     return serve(options, std::move(entrance), std::move(root), quota, daemon_log, log);
 }
 
+/// Upstream requires a socket on its command line; here systemd may pass one instead.
+bool is_socket_missing(const Options& options) {
+    return !options.socket_path && !options.fd && std::getenv("LISTEN_FDS") == nullptr;
+}
+
 int run_and_report(const Options& options) {
     auto opened = open_log(options);
     if (!opened) {
@@ -67,6 +72,10 @@ int main(int argc, char** argv) {
         return invocation.exit_status;
     case Invocation::Action::run:
         break;
+    }
+    if (is_socket_missing(invocation.options)) {
+        std::fputs("error: No socket to serve on; give --socket-path or --fd\n", stderr);
+        return 2;
     }
     try {
         return run_and_report(invocation.options);

@@ -43,6 +43,7 @@ bool has(const std::string& text, const std::string& part) {
 TEST(ExitStatus, IsTwoAfterAWrongCommandLine) {
     EXPECT_EQ(run_daemon({}).status, 2);
     EXPECT_EQ(run_daemon({"--no-such-option"}).status, 2);
+    EXPECT_EQ(run_daemon({"--shared-dir=/tmp"}).status, 2);
     EXPECT_EQ(run_daemon({"--shared-dir=/tmp", "--fd=3", "--socket-path=/tmp/x"}).status, 2);
 }
 
