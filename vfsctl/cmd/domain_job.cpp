@@ -2,6 +2,7 @@
 #include "vfsctl/cmd/domain_job.h"
 
 #include "core/domain/domain_xml.h"
+#include "vfsctl/libvirt/connect.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -25,7 +25,8 @@ void bind(MigrateOptions& options, OptionSet& set) {
     bind_connect_option(options.connect, set);
     set.text({.name = "--from",
               .value = "NODE",
-              .help = "The node that it is on, when --connect names another. Default: this node",
+              .help = "The node that it is on, needed when --connect leads to another. Default: "
+                      "this node",
               .completes = Completes::node},
              options.from)
         .text({.name = "--desturi",
@@ -168,6 +169,7 @@ vfsctl migrate web n2 --json)"},
 
 Result<ExitCode> run_migrate(const MigrateOptions& options, Services& services) {
     VFSKIT_TRY_ASSIGN(const auto source, connect(services, options.connect));
+    VFSKIT_TRY(require_named_node(*source, options.from, "--from", services));
     VFSKIT_TRY_ASSIGN(const auto destination,
                       services.environment.connect_libvirt(
                           options.destination_uri.value_or(libvirt_of_node(options.destination))));

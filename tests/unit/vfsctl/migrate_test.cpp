@@ -227,6 +227,15 @@ TEST_F(Migrate, RefusesADomainThatDoesNotRun) {
     EXPECT_THAT(program.err(), HasSubstr("'web' does not run"));
 }
 
+TEST_F(Migrate, AsksWhichNodeAnotherHostsLibvirtIsOn) {
+    program.libvirt["qemu+ssh://n3/system"] = source();
+
+    EXPECT_EQ(migrate({"-c", "qemu+ssh://n3/system"}), ExitCode::refused);
+
+    EXPECT_THAT(program.err(), HasSubstr("Name it, as the mappings do: --from NODE"));
+    EXPECT_FALSE(source().migration);
+}
+
 TEST_F(Migrate, PrintsOneDocumentALine) {
     ASSERT_EQ(migrate({"--json"}), ExitCode::ok) << program.err();
 
