@@ -166,6 +166,7 @@ sub is_known {
 # Sentences: why the plugin would leave the migrations of this node as Proxmox VE has them. Reads the
 # files and loads none of them; is_known() judges what is loaded.
 sub doubts_about_migrations {
+
     # PVE 9 has the checks in the first, PVE 8 in the second.
     my @checks = qw(PVE::QemuMigrate::Helpers PVE::QemuServer);
     my $unused = defined(find_file($checks[0])) ? $checks[1] : $checks[0];
