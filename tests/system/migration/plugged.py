@@ -39,12 +39,14 @@ class PluggedTraveller(Traveller):
         os.kill(self.daemon.serving_pid(), 9)
         self.daemon.wait()
         self.daemon.__exit__()
+        self.daemon = None
         qmp = self.guest.qmp
         qmp.execute('device_del', id='share')
         self.wait_until(lambda: self.run('ls /sys/bus/virtio/devices') == '', 'the share does not go')
         self.wait_until(lambda: not any(peripheral['name'] == 'share' for peripheral in
                                         qmp.execute('qom-list', path='/machine/peripheral')), 'the share is still there')
-        qmp.execute('chardev-remove', id='fs')
+        # QEMU ends the device a moment after its name is gone.
+        self.wait_until(lambda: remove_chardev(qmp, 'fs'), 'the share holds its socket')
         self.daemon = self.make_daemon(binary, share, options)
         qmp.execute('chardev-add', id='fs', backend={'type': 'socket', 'data': {
             'addr': {'type': 'unix', 'data': {'path': self.daemon.socket}}, 'server': False}})
@@ -59,6 +61,17 @@ class PluggedTraveller(Traveller):
         while not condition():
             assert time.monotonic() < deadline, complaint
             time.sleep(0.2)
+
+
+def remove_chardev(qmp: vm.Qmp, name: str) -> bool:
+    """False while something uses it."""
+    try:
+        qmp.execute('chardev-remove', id=name)
+    except vm.GuestError as error:
+        if 'is busy' in str(error):
+            return False
+        raise
+    return True
 
 
 @contextlib.contextmanager
