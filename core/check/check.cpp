@@ -197,9 +197,6 @@ std::vector<Finding> check_target(const Vm& vm,
         judge_mapping(scene, share, findings);
     }
     judge_target(scene, {.name = target, .node = cluster.find_node(target)}, findings);
-    std::erase_if(findings, [](const Finding& finding) {
-        return finding.code == Code::memory_state_without_method;
-    });
     sort(findings);
     return findings;
 }

@@ -57,7 +57,8 @@ void judge_method(const Scene& scene, const ShareScene& share, std::vector<Findi
                 fmt::format("Choose one: 'vfsctl mapping set {} --method find-paths' (or "
                             "file-handles)",
                             mapping.id));
-        } else if (operation != Operation::offline) {
+        } else if (operation != Operation::offline && !scene.source.name.empty()) {
+            // Not in the target's half: what is saved already would be lost if it were refused.
             add(findings,
                 Code::memory_state_without_method,
                 subject_of(*share.share),
