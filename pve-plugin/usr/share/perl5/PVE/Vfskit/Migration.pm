@@ -71,9 +71,7 @@ my sub without {
 }
 
 my sub keys_with_method {
-    my ($conf, $mapped) = @_;
-
-    my $ids = PVE::Mapping::Dir::config()->{ids};
+    my ($conf, $mapped, $ids) = @_;
 
     return grep { $ids->{ $mapped->{$_}->{name} }->{'live-migration-method'} }
         grep { $mapped->{$_} && $ids->{ $mapped->{$_}->{name} } }
@@ -97,9 +95,8 @@ my sub sentences_of_blockers {
 
 # Why the shares of a mapping without a method stay.
 my sub reasons_without_method {
-    my ($mapped, @keys) = @_;
+    my ($mapped, $ids, @keys) = @_;
 
-    my $ids = PVE::Mapping::Dir::config()->{ids};
     my @reasons;
     for my $key (grep { $mapped->{$_} } @keys) {
         my $id = $mapped->{$key}->{name};
@@ -117,9 +114,10 @@ my sub judge {
 
     my $vmid = PVE::Vfskit::GuestConfig::vmid($conf)
         // die "it is not known which VM the configuration belongs to\n";
-    my @keys = keys_with_method($conf, $mapped);
+    my $ids = PVE::Mapping::Dir::config()->{ids};
+    my @keys = keys_with_method($conf, $mapped, $ids);
     my $others = without([PVE::Vfskit::GuestConfig::virtiofs_keys($conf)], @keys);
-    my @reasons = report($vmid, '', reasons_without_method($mapped, $others->@*));
+    my @reasons = report($vmid, '', reasons_without_method($mapped, $ids, $others->@*));
     return { keys => [], reasons => \@reasons, by_node => {} } if !@keys;
 
     my $answer = PVE::Vfskit::Client::check($vmid);
