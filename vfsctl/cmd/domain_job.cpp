@@ -28,6 +28,18 @@ std::string libvirt_of_node(std::string_view node) {
     return fmt::format("qemu+ssh://{}/system", node);
 }
 
+void bind_source_options(std::optional<std::string>& connect,
+                         std::optional<std::string>& from,
+                         OptionSet& set) {
+    bind_connect_option(connect, set);
+    set.text({.name = "--from",
+              .value = "NODE",
+              .help = "The node that it is on, needed when --connect leads to another. Default: "
+                      "this node",
+              .completes = Completes::node},
+             from);
+}
+
 Result<void> require_named_node(const LibvirtConnection& libvirt,
                                 const std::optional<std::string>& named,
                                 std::string_view option,

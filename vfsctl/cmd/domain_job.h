@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "vfsctl/cli/option_set.h"
 #include "vfsctl/cmd/check_output.h"
 #include "vfsctl/libvirt/connection.h"
 #include "vfsctl/services.h"
@@ -16,6 +17,11 @@ namespace vfskit::vfsctl {
 
 /// "qemu+ssh://NODE/system"
 std::string libvirt_of_node(std::string_view node);
+
+/// --connect, and --from for the node that it leads to.
+void bind_source_options(std::optional<std::string>& connect,
+                         std::optional<std::string>& from,
+                         OptionSet& set);
 
 /// EINVAL where `libvirt` is another host's and nobody said which node that is: the paths of this
 /// one would be wrong there. `option` says it.

@@ -36,7 +36,6 @@ class JobEvents {
 public:
     JobEvents(Services& services, Job job);
 
-    void warn(std::string_view sentence);
     void checked(const CheckedVm& vm, const std::vector<FactsOrigin>& origins);
     /// `sentence` says what follows. `is_stored`: the definition will be stored too; absent where
     /// that is no question.
@@ -51,6 +50,7 @@ public:
 private:
     [[nodiscard]] nlohmann::ordered_json make_event(std::string_view event) const;
     void print(const nlohmann::ordered_json& event);
+    void warn(std::string_view sentence);
     void wait(std::chrono::milliseconds elapsed);
 
     Services& services_;

@@ -22,17 +22,11 @@ void bind(MigrateOptions& options, OptionSet& set) {
                .completes = Completes::node,
                .is_required = true},
               options.destination);
-    bind_connect_option(options.connect, set);
-    set.text({.name = "--from",
-              .value = "NODE",
-              .help = "The node that it is on, needed when --connect leads to another. Default: "
-                      "this node",
-              .completes = Completes::node},
-             options.from)
-        .text({.name = "--desturi",
-               .value = "URI",
-               .help = "The destination's libvirt. Default: qemu+ssh://NODE/system"},
-              options.destination_uri)
+    bind_source_options(options.connect, options.from, set);
+    set.text({.name = "--desturi",
+              .value = "URI",
+              .help = "The destination's libvirt. Default: qemu+ssh://NODE/system"},
+             options.destination_uri)
         .text({.name = "--migrate-uri",
                .value = "URI",
                .help = "Where the guest's memory goes, tcp://10.0.0.2. Default: libvirt's choice"},

@@ -26,15 +26,9 @@ void bind(SaveOptions& options, OptionSet& set) {
                .completes = Completes::file,
                .is_required = true},
               options.file);
-    bind_connect_option(options.connect, set);
-    set.text({.name = "--from",
-              .value = "NODE",
-              .help = "The node that it is on, needed when --connect leads to another. Default: "
-                      "this node",
-              .completes = Completes::node},
-             options.from)
-        .flag({.name = "--replace", .help = "Write over a file that is there already"},
-              options.replace)
+    bind_source_options(options.connect, options.from, set);
+    set.flag({.name = "--replace", .help = "Write over a file that is there already"},
+             options.replace)
         .flag({.name = "--bypass-cache", .help = "Keep the file out of the host's page cache"},
               options.bypass_cache)
         .flag({.name = "--force",
