@@ -117,19 +117,7 @@ public:
             waiting.elapsed = elapsed;
             progress(waiting);
         }
-        progress({.elapsed = std::chrono::milliseconds{200},
-                  .total = 100,
-                  .processed = 40,
-                  .remaining = 60,
-                  .bytes_per_second = 200,
-                  .iterations = 1,
-                  .downtime = std::nullopt});
-        if (cancel) {
-            return Error{ECANCELED, "It was cancelled"};
-        }
-        if (host_.migration_error) {
-            return Error{*host_.migration_error};
-        }
+        VFSKIT_TRY(run_job(progress, cancel));
         auto& there = dynamic_cast<FakeLibvirt&>(destination).host_.domains[domain];
         there.state = found->state;
         there.live = request.destination_xml;
@@ -148,19 +136,7 @@ public:
                              const ProgressCallback& progress,
                              const std::atomic<bool>& cancel) override {
         VFSKIT_TRY_ASSIGN(auto* found, find(domain));
-        progress({.elapsed = std::chrono::milliseconds{200},
-                  .total = 100,
-                  .processed = 40,
-                  .remaining = 60,
-                  .bytes_per_second = 200,
-                  .iterations = 1,
-                  .downtime = std::nullopt});
-        if (cancel) {
-            return Error{ECANCELED, "It was cancelled"};
-        }
-        if (host_.migration_error) {
-            return Error{*host_.migration_error};
-        }
+        VFSKIT_TRY(run_job(progress, cancel));
         host_.saved[request.file] = request.xml;
         found->state.is_running = false;
         JobProgress done;
@@ -223,6 +199,23 @@ private:
             return Error{ENOENT, "There is no domain '" + domain + "'"};
         }
         return &found->second;
+    }
+    /// Half of it, and then what the host was told to do.
+    Result<void> run_job(const ProgressCallback& progress, const std::atomic<bool>& cancel) const {
+        progress({.elapsed = std::chrono::milliseconds{200},
+                  .total = 100,
+                  .processed = 40,
+                  .remaining = 60,
+                  .bytes_per_second = 200,
+                  .iterations = 1,
+                  .downtime = std::nullopt});
+        if (cancel) {
+            return Error{ECANCELED, "It was cancelled"};
+        }
+        if (host_.migration_error) {
+            return Error{*host_.migration_error};
+        }
+        return {};
     }
     static std::string scope_words(ChangeScope scope) {
         return std::string{scope.live ? " live" : ""} + (scope.config ? " config" : "");
