@@ -20,6 +20,11 @@ namespace {
 
 using namespace fuse::wire;
 
+constexpr const char* small_file = "data-4k";
+constexpr const char* large_file = "data-1M";
+constexpr std::uint32_t small_piece = 4096;
+constexpr std::uint32_t large_piece = 1U << 20;
+
 [[noreturn]] void fail(const std::string& what) {
     throw std::runtime_error{fmt::format("{}: {}", what, std::strerror(errno))};
 }
@@ -148,7 +153,8 @@ Subject open_release(const Tree& tree) {
 }
 
 Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
-    auto fd = open_file(tree.root + "/data", O_RDWR);
+    const char* file = size == small_piece ? small_file : large_file;
+    auto fd = open_file(fmt::format("{}/{}", tree.root, file), O_RDWR);
     // As many buffers as a guest has in flight: a single one would stay in the CPU's cache.
     constexpr std::uint64_t buffers = 32;
     auto memory = std::make_shared<std::vector<std::byte>>(buffers * size);
@@ -156,13 +162,13 @@ Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
     const std::uint64_t blocks = tree.data_bytes / size;
     const std::string name = fmt::format("{}-{}",
                                          is_write ? "write" : "read",
-                                         size >= 1U << 20 ? "1M"
-                                         : size == 4096   ? "4k"
-                                                          : "64k");
+                                         size == large_piece   ? "1M"
+                                         : size == small_piece ? "4k"
+                                                               : "64k");
     return {name,
             "op",
             [=](FuseGuest& guest) {
-                const auto node = guest.lookup(FUSE_ROOT_ID, "data");
+                const auto node = guest.lookup(FUSE_ROOT_ID, file);
                 const auto fh = guest.open(node, O_RDWR);
                 return Workload{
                     name,
@@ -318,6 +324,17 @@ Subject readdirplus(const Tree& tree) {
             }};
 }
 
+void make_data(const Tree& tree, const char* file, std::uint32_t piece) {
+    const std::string path = fmt::format("{}/{}", tree.root, file);
+    const auto data = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+    const std::vector<std::byte> content(piece, std::byte{0x5a});
+    for (std::uint64_t done = 0; done < tree.data_bytes; done += piece) {
+        if (::write(data->get(), content.data(), piece) != static_cast<ssize_t>(piece)) {
+            fail(path);
+        }
+    }
+}
+
 } // namespace
 
 void make_tree(const Tree& tree) {
@@ -329,20 +346,14 @@ void make_tree(const Tree& tree) {
     for (unsigned i = 0; i < tree.files; ++i) {
         open_file(tree.root + "/files/" + file_name(i), O_WRONLY | O_CREAT);
     }
-    const auto data = open_file(tree.root + "/data", O_WRONLY | O_CREAT);
-    const std::vector<std::byte> chunk(1U << 20, std::byte{0x5a});
-    for (std::uint64_t done = 0; done < tree.data_bytes; done += chunk.size()) {
-        if (::write(data->get(), chunk.data(), chunk.size()) !=
-            static_cast<ssize_t>(chunk.size())) {
-            fail(tree.root + "/data");
-        }
-    }
+    make_data(tree, small_file, small_piece);
+    make_data(tree, large_file, large_piece);
 }
 
 std::vector<Subject> make_subjects(const Tree& tree) {
     std::vector<Subject> subjects{
         getattr(tree), lookup(tree, false), lookup(tree, true), open_release(tree)};
-    for (const std::uint32_t size : {4096U, 65536U, 1U << 20}) {
+    for (const std::uint32_t size : {small_piece, 65536U, large_piece}) {
         subjects.push_back(read_write(tree, false, size));
         subjects.push_back(read_write(tree, true, size));
     }
