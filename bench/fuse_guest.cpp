@@ -208,11 +208,13 @@ void FuseGuest::prepare(Queue& queue, Place& place) {
     table.add(place.header, sizeof header, false);
     table.add(place.body, request.body_size, false);
     table.add(place.data, request.data_in, false);
-    table.add(place.reply, sizeof(OutHeader), true);
-    table.add(virtio::GuestAddress{to_integer(place.reply) + sizeof(OutHeader)},
-              request.reply_size,
-              true);
-    table.add(place.data, request.data_out, true);
+    if (!request.is_silent) {
+        table.add(place.reply, sizeof(OutHeader), true);
+        table.add(virtio::GuestAddress{to_integer(place.reply) + sizeof(OutHeader)},
+                  request.reply_size,
+                  true);
+        table.add(place.data, request.data_out, true);
+    }
     const auto head = static_cast<std::uint16_t>(place.slot.number);
     queue.ring->descriptor(head) = {
         to_integer(place.table), table.finish(), virtio::VIRTQ_DESC_F_INDIRECT, 0};
@@ -220,6 +222,9 @@ void FuseGuest::prepare(Queue& queue, Place& place) {
 }
 
 Reply FuseGuest::reply_of(const Place& place, std::uint32_t written) const {
+    if (place.request.is_silent) {
+        return {};
+    }
     OutHeader header{};
     const std::byte* bytes = ram_->host(place.reply);
     std::memcpy(&header, bytes, sizeof header);

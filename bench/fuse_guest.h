@@ -29,6 +29,7 @@ struct Request {
     std::uint32_t data_in = 0;    ///< bytes of the slot's data area to send
     std::uint32_t reply_size = 0; ///< fixed part of the reply behind the header
     std::uint32_t data_out = 0;   ///< bytes of the slot's data area to fill
+    bool is_silent = false;       ///< has no reply at all, as FORGET
 };
 
 struct Reply {
