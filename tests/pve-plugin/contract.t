@@ -60,6 +60,30 @@ is(scalar(@doubts), 1, 'until one sub is another one');
 like($doubts[0], qr/'PVE::QemuMigrate::Helpers::check_local_resources'/, 'which is named');
 PluginTest::trust_fakes();
 
+PVE::Vfskit::Contract::forget_known('PVE::QemuServer::Monitor::mon_cmd');
+@doubts = PVE::Vfskit::Contract::doubts_about_migrations();
+like("@doubts", qr/\A'PVE::QemuServer::Monitor::mon_cmd' /, 'also one that only asks QEMU');
+PluginTest::trust_fakes();
+
+# ----- what begins a migration
+
+require PVE::QemuMigrate;
+my $begin = q{mon_cmd($vmid, "migrate", uri => $uri);};
+for my $case (
+    ['in the known way', $begin, 1],
+    ['in another way', q{qmp_cmd($peer, 'migrate', uri => $uri);}, 0],
+    ['in two ways', "$begin $begin", 0],
+    ['nowhere', q{mon_cmd($vmid, 'query-migrate');}, 0],
+    )
+{
+    my ($what, $code, $is_known) = $case->@*;
+    PluginTest::spew(PluginTest::root() . '/Other.pm', "sub phase2 { $code }\n");
+    PVE::Vfskit::Contract::set_file('PVE::QemuMigrate', PluginTest::root() . '/Other.pm');
+    my $holds = eval { PVE::Vfskit::Contract::assert_begins_migration('PVE::QemuMigrate'); 1 };
+    is($holds // 0, $is_known, "a migration that is begun $what");
+}
+like($@, qr/'PVE::QemuMigrate' does not begin migrations as/, 'is told about');
+
 my $died = !eval {
     PVE::Vfskit::Contract::wrap('PVE::QemuMigrate::Helpers', 'gone', sub { });
     1;

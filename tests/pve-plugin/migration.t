@@ -243,6 +243,24 @@ is($PVE::QemuServer::Monitor::CAPABILITIES->{'return-path'}, 1, 'switched on');
 
 # ----- versions of Proxmox VE that are not known
 
+for my $sub ('PVE::QemuMigrate::Helpers::set_migration_caps', 'PVE::QemuServer::Monitor::mon_cmd') {
+    PVE::Vfskit::Contract::forget_known($sub);
+    $PVE::QemuServer::Monitor::CAPABILITIES = { 'return-path' => 0 };
+    @PVE::QemuServer::Monitor::CALLS = ();
+    my $told = PluginTest::warnings_of(sub { PVE::QemuMigrate::Helpers::set_migration_caps(114) });
+    is(
+        $PVE::QemuServer::Monitor::CAPABILITIES->{'return-path'}, 0,
+        "an unknown $sub stays as it is"
+    );
+    ok(
+        !(grep { $_->[1] eq 'query-chardev' } @PVE::QemuServer::Monitor::CALLS),
+        'QEMU is not asked'
+    );
+    like($told, qr/'$sub'.*update vfskit-pve/, 'which is told');
+    is_deeply(check(1, { virtiofs0 => 'media' })->{local}, ['virtiofs', 'virtiofs0'], 'a block');
+    PluginTest::trust_fakes();
+}
+
 PluginTest::trust_fakes('PVE::QemuMigrate::Helpers::check_local_resources');
 PVE::Vfskit::Contract::forget_known('PVE::QemuMigrate::Helpers::check_local_resources');
 $result = check(1, { virtiofs0 => 'media' });

@@ -53,14 +53,32 @@ my $known = {
     'PVE::QemuServer::set_migration_caps' => {
         '07ef4a0a8e416c6c' => 'qemu-server 8.3.12 to 8.4.10',
     },
+    'PVE::QemuServer::Monitor::mon_cmd' => {
+        'd2313282f4f618fd' => 'qemu-server 8.3.12 to 9.0.25',
+        'fcdf87a15ed1429a' => 'qemu-server 9.0.26 to 9.2.6',
+    },
     'PVE::QemuServer::Virtiofs::start_virtiofsd' => {
-        '4b8483933a23795c' => 'qemu-server 8.3.12 to 9.2.6',
+        '635d26ab7371cfc4' => 'qemu-server 8.3.12',
+        '4b8483933a23795c' => 'qemu-server 8.3.13 to 9.2.6',
+    },
+    'PVE::SectionConfig::init' => {
+        '71ec5f88b7c42ec4' => 'pve-common 8.2.8 to 9.1.20',
+        '6ace35956837c275' => 'pve-common 9.1.21 to 9.2.1',
     },
     'PVE::Service::pveproxy::get_index' => {
         'e84bee068d141a0b' => 'pve-manager 8.4.0 to 8.4.1',
         '1cb7f40facb15000' => 'pve-manager 8.4.2 to 8.4.21',
         'c6fae0977c8fda3c' => 'pve-manager 9.0.0 to 9.2.6',
         'c4256d5f4891dbd2' => 'pve-manager 9.2.7 to 9.2.11',
+    },
+};
+
+# Package => how it gives QEMU the command that begins a migration: once, and by a sub that can be
+# wrapped in it. The sub around that changes with every other version of Proxmox VE.
+my $begins_migration = {
+    'PVE::QemuMigrate' => {
+        any => qr/["']migrate["'],\s*\w+\s*=>/,
+        known => qr/\bmon_cmd\(\s*\$vmid,\s*["']migrate["'],/,
     },
 };
 
@@ -107,14 +125,22 @@ sub fingerprint {
     return substr(sha256_hex($body), 0, 16);
 }
 
+my sub read_text {
+    my ($file) = @_;
+
+    open(my $handle, '<', $file) or die "cannot read '$file' - $!\n";
+    my $text = do { local $/ = undef; <$handle> };
+    close($handle) or die "cannot read '$file' - $!\n";
+
+    return $text;
+}
+
 # What is in doubt about $package::$sub in that file; undef if nothing is.
 my sub judge_file {
     my ($package, $sub, $file) = @_;
 
     my $name = "${package}::$sub";
-    open(my $handle, '<', $file) or return "cannot read '$file' - $!";
-    my $text = do { local $/ = undef; <$handle> };
-    close($handle) or return "cannot read '$file' - $!";
+    my $text = eval { read_text($file) } // return $@ =~ s/\n\z//r;
 
     my $fingerprint = fingerprint($text, $sub) // return "'$file' does not define '$sub'";
     return undef if $known->{$name}->{$fingerprint};
@@ -143,6 +169,27 @@ my sub find_file {
     return $files[0];
 }
 
+# What is in doubt about how $package begins migrations, by its file; undef if nothing is.
+my sub judge_begin {
+    my ($package, $file) = @_;
+
+    my $text = eval { read_text($file) } // return $@ =~ s/\n\z//r;
+    my ($any, $known) = $begins_migration->{$package}->@{qw(any known)};
+    my $commands = () = $text =~ m/$any/g;
+    return undef if $commands == 1 && $text =~ $known;
+
+    return "'$package' does not begin migrations as those that were tested";
+}
+
+# Dies if $package does not begin migrations in the one known way.
+sub assert_begins_migration {
+    my ($package) = @_;
+
+    my $file = file_of($package) // die "'$package' is not loaded\n";
+    my $doubt = judge_begin($package, $file) // return;
+    die "$doubt\n";
+}
+
 # True if every given sub of $package is one that vfskit was tested with. Judged once in the life
 # of the process.
 sub is_known {
@@ -163,6 +210,14 @@ sub is_known {
     return $all;
 }
 
+my sub doubt_about {
+    my ($package, $judge) = @_;
+
+    my $file = find_file($package) // return "there is no '$package'";
+
+    return $judge->($file);
+}
+
 # Sentences: why the plugin would leave the migrations of this node as Proxmox VE has them. Reads the
 # files and loads none of them; is_known() judges what is loaded.
 sub doubts_about_migrations {
@@ -172,15 +227,17 @@ sub doubts_about_migrations {
     my $unused = defined(find_file($checks[0])) ? $checks[1] : $checks[0];
 
     my @doubts;
-    for my $name (grep {m/\APVE::(?:Mapping|QemuMigrate|QemuServer)::/} known_subs()) {
+    for my $name (grep {m/\APVE::(?:Mapping|QemuMigrate|QemuServer|SectionConfig)::/} known_subs())
+    {
         my ($package, $sub) = $name =~ m/\A(.*)::(\w+)\z/;
         next if $package eq $unused;
-        my $file = find_file($package);
-        my $doubt = defined($file) ? judge_file($package, $sub, $file) : "there is no '$package'";
-        push @doubts, $doubt if defined($doubt);
+        push @doubts, doubt_about($package, sub { return judge_file($package, $sub, $_[0]) });
+    }
+    for my $package (sort keys $begins_migration->%*) {
+        push @doubts, doubt_about($package, sub { return judge_begin($package, $_[0]) });
     }
 
-    return @doubts;
+    return grep {defined} @doubts;
 }
 
 # 'PVE::Mapping::Dir::options' and so on, sorted.

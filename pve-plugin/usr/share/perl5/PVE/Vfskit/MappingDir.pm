@@ -216,6 +216,7 @@ sub wrap_mapping_dir {
         if $package->private()->{propertyList}->{'live-migration-method'};
     my @subs = qw(config get_node_mapping lock_dir_config options write_dir_config);
     return if !PVE::Vfskit::Contract::is_known($package, @subs);
+    return if !PVE::Vfskit::Contract::is_known('PVE::SectionConfig', 'init');
 
     # Section configs are initialised once at load: again, with two properties more. Newer ones
     # begin from a copy of the first time's list.

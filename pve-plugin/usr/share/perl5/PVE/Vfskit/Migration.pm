@@ -38,14 +38,24 @@ my sub runs_with_virtiofs {
     return scalar(grep { $_->{label} =~ m/\Avirtiofs\d\z/ } $chardevs->@*);
 }
 
+# QEMU is asked in Proxmox VE's own way, and what it is told to do in a migration is known.
+my sub knows_capabilities {
+    my ($package) = @_;
+
+    return PVE::Vfskit::Contract::is_known($package, 'set_migration_caps')
+        && PVE::Vfskit::Contract::is_known('PVE::QemuServer::Monitor', 'mon_cmd');
+}
+
 # Everything that a live migration relies on is in place and as it was tested.
 my sub is_ready {
     my ($package) = @_;
 
     my $is_known = PVE::Vfskit::Contract::is_known(
         $package,
-        qw(check_local_resources check_non_migratable_resources set_migration_caps),
-    ) && PVE::Vfskit::Contract::is_known('PVE::QemuServer::Virtiofs', 'start_virtiofsd');
+        qw(check_local_resources check_non_migratable_resources),
+        )
+        && knows_capabilities($package)
+        && PVE::Vfskit::Contract::is_known('PVE::QemuServer::Virtiofs', 'start_virtiofsd');
 
     return $is_known && PVE::Vfskit::MappingDir::is_installed() && $has_monitor_guard;
 }
@@ -208,21 +218,26 @@ my sub make_check_local_resources {
 }
 
 my sub make_set_migration_caps {
-    my ($original) = @_;
+    my ($package) = @_;
 
     return sub {
-        my ($vmid, $savevm) = @_;
+        my ($original) = @_;
 
-        my $result = $original->(@_);
-        return $result if $savevm || !runs_with_virtiofs($vmid);
+        return sub {
+            my ($vmid, $savevm) = @_;
 
-        PVE::QemuServer::Monitor::mon_cmd(
-            $vmid,
-            'migrate-set-capabilities',
-            capabilities => [{ capability => 'return-path', state => JSON::PP::true() }],
-        );
+            my $result = $original->(@_);
+            return $result if $savevm || !knows_capabilities($package);
+            return $result if !runs_with_virtiofs($vmid);
 
-        return $result;
+            PVE::QemuServer::Monitor::mon_cmd(
+                $vmid,
+                'migrate-set-capabilities',
+                capabilities => [{ capability => 'return-path', state => JSON::PP::true() }],
+            );
+
+            return $result;
+        };
     };
 }
 
@@ -254,7 +269,11 @@ sub wrap_helpers {
         'check_local_resources',
         make_check_local_resources($package),
     );
-    PVE::Vfskit::Contract::wrap($package, 'set_migration_caps', \&make_set_migration_caps);
+    PVE::Vfskit::Contract::wrap(
+        $package,
+        'set_migration_caps',
+        make_set_migration_caps($package),
+    );
 
     return;
 }
@@ -262,6 +281,11 @@ sub wrap_helpers {
 sub wrap_qemu_migrate {
     my ($package) = @_;
 
+    my $monitor = 'PVE::QemuServer::Monitor';
+    return if !PVE::Vfskit::Contract::is_known($monitor, 'mon_cmd');
+    die "'$package' has a 'mon_cmd' of its own\n"
+        if \&{"${package}::mon_cmd"} != \&{"${monitor}::mon_cmd"};
+    PVE::Vfskit::Contract::assert_begins_migration($package);
     PVE::Vfskit::Contract::wrap($package, 'mon_cmd', \&make_guarded_monitor);
     $has_monitor_guard = 1;
 
