@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace vfskit::pve_plugin {
 namespace {
@@ -133,14 +134,33 @@ Decision first_choice(const Args& args, const Settings& settings) {
     return decision;
 }
 
-// A daemon that cannot even say its version (a library is missing, half an upgrade is done) would
-// leave the VM waiting for its share for ever, so it is asked first.
+/// Whether the daemon knows all of these options: asked for its capabilities, it reads the others
+/// too, and starts nothing.
+bool takes(const std::string& program, Args args, const Surroundings& around) {
+    args.emplace_back("--print-capabilities");
+    const auto answer = around.run({.program = program, .args = std::move(args)});
+    return answer && answer->exit_status == 0;
+}
+
+/// The daemon, if it would serve a share with these options.
+Result<share::DaemonInfo>
+probe_with(const std::string& program, const Args& args, const Surroundings& around) {
+    VFSKIT_TRY_ASSIGN(auto daemon, share::probe(program, around.run));
+    if (!takes(program, args, around)) {
+        return Error{EINVAL, fmt::format("\"{}\" refuses Proxmox VE's options", program)};
+    }
+    return daemon;
+}
+
+// A daemon that cannot even say its version (a library is missing, half an upgrade is done), or
+// that does not know an option of a newer Proxmox VE, would leave the VM waiting for its share for
+// ever, so it is asked first.
 Result<share::DaemonInfo> choose_working_daemon(Decision& decision, const Surroundings& around) {
-    auto first = share::probe(decision.program, around.run);
+    auto first = probe_with(decision.program, decision.args, around);
     if (first) {
         return first;
     }
-    auto second = share::probe(decision.fallback, around.run);
+    auto second = probe_with(decision.fallback, decision.args, around);
     if (second) {
         decision.notice = fmt::format("\"{}\" takes the place of \"{}\": {} ",
                                       decision.fallback,

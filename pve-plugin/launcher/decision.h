@@ -33,7 +33,7 @@ struct Decision {
 
 /// Decides for the arguments of one call (without argv[0]). Whatever is not understood, not found
 /// or in doubt means: the arguments as they came. Reads the VM's configuration and the mappings;
-/// asks the daemons for their versions. Never fails.
+/// asks the daemons for their versions, and whether they take the arguments. Never fails.
 Decision decide(const std::vector<std::string>& args,
                 const Settings& settings,
                 const Surroundings& surroundings);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace vfskit::pve_plugin {
@@ -128,6 +129,38 @@ TEST_F(LauncherDecision, FallsBackToTheDaemonThatAnswers) {
     EXPECT_EQ(decision.program, "/system");
     EXPECT_THAT(decision.notice, HasSubstr("takes the place of \"/bundled\""));
     EXPECT_THAT(decision.args, Contains("--migration-mode=find-paths"));
+}
+
+// As an option of a Proxmox VE that is newer than the bundled daemon.
+TEST_F(LauncherDecision, FallsBackToTheDaemonThatTakesTheOptions) {
+    run_ = [working =
+                stub_daemons("1.13.2")](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
+        const bool is_asked = std::ranges::count(spec.args, "--of-tomorrow") != 0;
+        if (spec.program == "/bundled" && is_asked) {
+            return base::ProcessOutput{2, "", "error: unexpected argument"};
+        }
+        return working(spec);
+    };
+    cluster_.write_mapping("live-migration-method find-paths");
+    auto args = cluster_.stock_arguments();
+    EXPECT_EQ(decide_for(args, cluster_.settings()).program, "/bundled");
+    args.emplace_back("--of-tomorrow");
+    const auto decision = decide_for(args, cluster_.settings());
+    EXPECT_EQ(decision.program, "/system");
+    EXPECT_THAT(decision.notice, HasSubstr("refuses Proxmox VE's options"));
+    EXPECT_THAT(decision.args,
+                AllOf(Contains("--of-tomorrow"), Contains("--migration-mode=find-paths")));
+}
+
+TEST_F(LauncherDecision, KeepsTheChosenDaemonWhenNoneTakesTheOptions) {
+    run_ = [working =
+                stub_daemons("1.13.2")](const ProcessSpec& spec) -> Result<base::ProcessOutput> {
+        return spec.args.size() > 1 ? base::ProcessOutput{2, "", "error"} : working(spec);
+    };
+    const auto decision = decide_stock_call();
+    EXPECT_EQ(decision.program, "/bundled");
+    expect_nothing_added(decision);
+    EXPECT_THAT(decision.notice, HasSubstr("refuses Proxmox VE's options"));
 }
 
 TEST_F(LauncherDecision, StillNamesADaemonWhenNoneAnswers) {
