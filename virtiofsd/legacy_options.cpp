@@ -63,9 +63,9 @@ Result<void> set_legacy_value(Options& options, std::string_view key, std::strin
     } else if (key == "modcaps") {
         options.modcaps = std::string{value};
     } else if (key == "xattrmap") {
-        options.xattrmap = std::string{value};
+        VFSKIT_TRY(set_xattr_map(options, value));
     } else {
-        return Error{EINVAL, "unknown"};
+        return Error{ENOENT, "unknown"};
     }
     return {};
 }
@@ -74,7 +74,7 @@ Result<void> set_legacy_value(Options& options, std::string_view key, std::strin
 
 Result<void> apply_legacy_word(Options& options, std::string_view argument) {
     const auto parts = base::split(argument, '=');
-    Result<void> applied = Error{EINVAL, "unknown"};
+    Result<void> applied = Error{ENOENT, "unknown"};
     if (parts.size() == 1) {
         const auto& flags = legacy_flags();
         const auto row = std::find_if(flags.begin(), flags.end(), [&](const LegacyFlag& known) {
@@ -86,8 +86,12 @@ Result<void> apply_legacy_word(Options& options, std::string_view argument) {
     } else if (parts.size() == 2) {
         applied = set_legacy_value(options, parts[0], parts[1]);
     }
-    if (!applied) {
+    if (!applied && applied.error().code() == ENOENT) {
         return Error{EINVAL, fmt::format("Invalid compat argument '-o {}'", argument)};
+    }
+    if (!applied) {
+        return std::move(applied).error().under(
+            fmt::format("Invalid compat value '{}' for '-o {}'", parts[1], parts[0]));
     }
     return {};
 }

@@ -2,6 +2,8 @@
 #include "virtiofsd/option_table.h"
 
 #include "core/base/text.h"
+#include "core/option_grammar/id_translation.h"
+#include "core/option_grammar/xattr_rules.h"
 #include "virtiofsd/option_words.h"
 
 #include <fmt/format.h>
@@ -18,6 +20,12 @@ Setter set_flag(bool Options::*member, bool value) {
         options.*member = value;
         return {};
     };
+}
+
+Result<void> set_xattr_map(Options& options, std::string_view value) {
+    VFSKIT_TRY(option_grammar::parse_xattr_map(value, option_grammar::WordCase::any));
+    options.xattrmap = std::string{value};
+    return {};
 }
 
 namespace {
@@ -67,8 +75,9 @@ Setter text(Member Options::*member) {
     };
 }
 
-Setter append(std::vector<std::string> Options::*member) {
+Setter append_translation(std::vector<std::string> Options::*member) {
     return [member](Options& options, std::string_view value) -> Result<void> {
+        VFSKIT_TRY(option_grammar::parse_id_translation(value));
         (options.*member).emplace_back(value);
         return {};
     };
@@ -141,8 +150,7 @@ const std::vector<OptionRow>& option_table() {
          "PATH",
          "Deprecated spelling of --socket-path",
          [](Options& options, std::string_view value) -> Result<void> {
-             options.socket_path = std::string{value};
-             options.warnings.emplace_back("The --socket option is deprecated: use --socket-path");
+             options.deprecated_socket = std::string{value};
              return {};
          }},
         {"fd",
@@ -165,7 +173,7 @@ const std::vector<OptionRow>& option_table() {
          required,
          "MAP",
          "Rules that rename extended attributes; implies --xattr",
-         text(&Options::xattrmap)},
+         set_xattr_map},
         {"security-label",
          optional_equals,
          "never|auto|always",
@@ -196,7 +204,14 @@ const std::vector<OptionRow>& option_table() {
          required_equals,
          "never|prefer|mandatory",
          "Keep file handles instead of open descriptors for inodes [default: prefer]",
-         word(&Options::inode_file_handles, file_handle_words)},
+         [](Options& options, std::string_view value) -> Result<void> {
+             VFSKIT_TRY_ASSIGN(options.inode_file_handles, parse_word(value, file_handle_words));
+             if (base::to_lower(value) == "fallback") {
+                 options.warnings.emplace_back("Use of deprecated value 'fallback' for "
+                                               "'--inode-file-handles': use 'prefer'");
+             }
+             return {};
+         }},
         {"cache",
          required,
          "auto|always|metadata|never",
@@ -267,12 +282,12 @@ const std::vector<OptionRow>& option_table() {
          required,
          "TYPE:A:B:N",
          "Translate user ids between guest and host",
-         append(&Options::translate_uid)},
+         append_translation(&Options::translate_uid)},
         {"translate-gid",
          required,
          "TYPE:A:B:N",
          "Translate group ids between guest and host",
-         append(&Options::translate_gid)},
+         append_translation(&Options::translate_gid)},
         {"preserve-noatime",
          none,
          "",

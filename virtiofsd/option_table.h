@@ -37,9 +37,11 @@ const OptionRow* find_option(std::string_view name);
 /// A setter for a member that is on or off.
 Setter set_flag(bool Options::*member, bool value = true);
 
+/// --xattrmap and the list's "xattrmap=".
+Result<void> set_xattr_map(Options& options, std::string_view value);
+
 /// One word of an -o list ("cache=none", "no_xattr"). EINVAL names it. Like upstream, a value that
-/// holds a second
-/// '=' does not match.
+/// holds a second '=' does not match.
 Result<void> apply_legacy_word(Options& options, std::string_view argument);
 
 } // namespace vfskit::virtiofsd

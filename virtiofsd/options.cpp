@@ -37,8 +37,11 @@ public:
     Parser(std::span<const std::string> args, Options& options) : args_{args}, options_{options} {}
 
     Result<void> parse() {
-        while (next_ < args_.size()) {
+        while (next_ < args_.size() && request_ == Request::run) {
             VFSKIT_TRY(parse_one(args_[next_++]));
+        }
+        if (request_ != Request::run) {
+            return {};
         }
         for (const auto& list : legacy_lists_) {
             for (const auto argument : base::split(list, ',')) {
@@ -48,37 +51,58 @@ public:
         return {};
     }
 
-    [[nodiscard]] bool wants_help() const { return wants_help_; }
-    [[nodiscard]] bool wants_version() const { return wants_version_; }
-    [[nodiscard]] bool saw_option(std::string_view name) const {
-        return std::find(seen_.begin(), seen_.end(), name) != seen_.end();
-    }
+    /// What stands first of --help and --version is answered, whatever follows it.
+    enum class Request { run, help, version };
+    [[nodiscard]] Request request() const { return request_; }
 
 private:
     Result<void> parse_one(std::string_view argument) {
-        if (argument.starts_with("--") && argument.size() > 2) {
+        if (argument == "--") {
+            // What follows are operands, of which there are none.
+            return next_ == args_.size() ? Result<void>{}
+                                         : unknown_option(args_[next_], args_[next_]);
+        }
+        if (argument.starts_with("--")) {
             return parse_long(argument);
         }
-        if (argument == "-h") {
-            wants_help_ = true;
-        } else if (argument == "-V") {
-            wants_version_ = true;
-        } else if (argument == "-d") {
-            options_.log_level = LogLevel::debug;
-            options_.warnings.emplace_back("Use of deprecated flag '-d': use --log-level debug");
-        } else if (argument == "-f") {
-            options_.warnings.emplace_back(
-                "Use of deprecated flag '-f': the daemon never forks away");
-        } else if (argument.starts_with("-o")) {
-            return parse_legacy(argument);
-        } else {
+        if (argument.size() < 2 || argument.front() != '-') {
             return unknown_option(argument, argument);
+        }
+        return parse_short(argument.substr(1));
+    }
+
+    // Several letters may share one dash ("-fo LIST").
+    Result<void> parse_short(std::string_view letters) {
+        while (!letters.empty() && request_ == Request::run) {
+            const char letter = letters.front();
+            letters.remove_prefix(1);
+            switch (letter) {
+            case 'h':
+                request_ = Request::help;
+                break;
+            case 'V':
+                request_ = Request::version;
+                break;
+            case 'd':
+                options_.log_level = LogLevel::debug;
+                options_.warnings.emplace_back(
+                    "Use of deprecated flag '-d': use --log-level debug");
+                break;
+            case 'f':
+                options_.warnings.emplace_back(
+                    "Use of deprecated flag '-f': the daemon never forks away");
+                break;
+            case 'o':
+                return parse_legacy(letters);
+            default:
+                return unknown_option(fmt::format("-{}", letter), {});
+            }
         }
         return {};
     }
 
-    Result<void> parse_legacy(std::string_view argument) {
-        auto list = argument.substr(2);
+    // `list` is what follows the letter in its own argument.
+    Result<void> parse_legacy(std::string_view list) {
         if (list.empty()) {
             if (next_ == args_.size()) {
                 return Error{EINVAL, "a value is required for '-o <LIST>' but none was supplied"};
@@ -100,20 +124,19 @@ private:
         const auto equals = argument.find('=');
         const auto name =
             argument.substr(2, equals == std::string_view::npos ? equals : equals - 2);
+        std::optional<std::string_view> value;
+        if (equals != std::string_view::npos) {
+            value = argument.substr(equals + 1);
+        }
         if (name == "help" || name == "version") {
-            (name == "help" ? wants_help_ : wants_version_) = true;
-            return {};
+            request_ = name == "help" ? Request::help : Request::version;
+            return value ? unexpected_value(*value, name) : Result<void>{};
         }
         const OptionRow* row = find_option(name);
         if (row == nullptr) {
             return unknown_option(argument, name);
         }
-        std::optional<std::string_view> value;
-        if (equals != std::string_view::npos) {
-            value = argument.substr(equals + 1);
-        }
         VFSKIT_TRY(take_value(*row, value));
-        seen_.push_back(row->name);
         auto set = row->set(options_, value.value_or(""));
         if (!set) {
             return std::move(set).error().under(fmt::format("--{}", name));
@@ -121,13 +144,15 @@ private:
         return {};
     }
 
+    static Error unexpected_value(std::string_view value, std::string_view name) {
+        return {EINVAL,
+                fmt::format(
+                    "unexpected value '{}' for '--{}' found; no more were expected", value, name)};
+    }
+
     Result<void> take_value(const OptionRow& row, std::optional<std::string_view>& value) {
         if (row.rule == ValueRule::none && value) {
-            return Error{
-                EINVAL,
-                fmt::format("unexpected value '{}' for '--{}' found; no more were expected",
-                            *value,
-                            row.name)};
+            return unexpected_value(*value, row.name);
         }
         if (row.rule == ValueRule::required && !value && next_ < args_.size() &&
             !args_[next_].starts_with("-")) {
@@ -148,13 +173,18 @@ private:
     Options& options_;
     std::size_t next_ = 0;
     std::vector<std::string_view> legacy_lists_;
-    std::vector<std::string_view> seen_;
-    bool wants_help_ = false;
-    bool wants_version_ = false;
+    Request request_ = Request::run;
 };
 
+void take_deprecated_socket(Options& options) {
+    if (options.deprecated_socket && !options.socket_path) {
+        options.socket_path = options.deprecated_socket;
+        options.warnings.emplace_back("The --socket option is deprecated: use --socket-path");
+    }
+}
+
 // What clap refuses as a conflict or a missing argument: exit status 2.
-Result<void> check_required(const Options& options, const Parser& parser) {
+Result<void> check_required(const Options& options) {
     if (options.print_capabilities) {
         return {};
     }
@@ -162,9 +192,6 @@ Result<void> check_required(const Options& options, const Parser& parser) {
         return Error{EINVAL,
                      fmt::format("the argument '--fd <FD>' cannot be used with '--socket-{}'",
                                  options.socket_path ? "path" : "group")};
-    }
-    if (parser.saw_option("socket") && parser.saw_option("socket-path")) {
-        return Error{EINVAL, "the argument '--socket' cannot be used with '--socket-path'"};
     }
     if (options.shared_dir.empty()) {
         return Error{EINVAL, "missing \"--shared-dir\" or \"-o source\" option"};
@@ -187,14 +214,15 @@ Invocation parse_options(std::span<const std::string> args, std::string_view rus
     }
     Parser parser{args, invocation.options};
     auto parsed = parser.parse();
-    if (parsed && parser.wants_help()) {
+    if (parsed && parser.request() == Parser::Request::help) {
         return {Invocation::Action::print_text, {}, help_text(), 0};
     }
-    if (parsed && parser.wants_version()) {
+    if (parsed && parser.request() == Parser::Request::version) {
         return {Invocation::Action::print_text, {}, version_text(), 0};
     }
     if (parsed) {
-        parsed = check_required(invocation.options, parser);
+        take_deprecated_socket(invocation.options);
+        parsed = check_required(invocation.options);
     }
     if (!parsed) {
         return {

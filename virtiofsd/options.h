@@ -42,7 +42,8 @@ struct Options {
     std::string shared_dir;
     std::optional<std::string> tag;
     std::optional<std::string> socket_path;
-    std::optional<int> fd; ///< an already listening socket
+    std::optional<std::string> deprecated_socket; ///< --socket; --socket-path goes before it
+    std::optional<int> fd;                        ///< an already listening socket
     std::optional<std::string> socket_group;
     std::uint32_t thread_pool_size =
         0; ///< extra workers per daemon; 0: requests run in their queue's thread

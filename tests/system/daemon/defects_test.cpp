@@ -401,7 +401,7 @@ TEST(BrokenRequests, AnExtensionThatIsCutOffIsSurvived) {
 TEST(StartingWithAnXattrMap, IsRefusedWhenNoRuleMatchesTheRest) {
     const Place place;
     const auto ended = run_daemon(place.arguments({"--xattrmap=:prefix:client:user.a:user.b:"}));
-    EXPECT_EQ(ended.status, 1);
+    EXPECT_EQ(ended.status, 2);
     EXPECT_NE(ended.err.find("xattr map"), std::string::npos) << ended.err;
     EXPECT_EQ(ended.err.find("panicked"), std::string::npos) << ended.err;
 }

@@ -100,8 +100,9 @@ TEST(Options, ModcapsWithAMinusNeedsTheEqualsSign) {
 }
 
 TEST(Options, InodeFileHandlesNeedsTheEqualsSign) {
-    EXPECT_EQ(run_options({"--inode-file-handles=fallback"}).inode_file_handles,
-              InodeFileHandles::prefer);
+    const auto fallback = run_options({"--inode-file-handles=fallback"});
+    EXPECT_EQ(fallback.inode_file_handles, InodeFileHandles::prefer);
+    EXPECT_THAT(fallback.warnings, testing::Contains(HasSubstr("deprecated value 'fallback'")));
     EXPECT_THAT(usage_error({"--inode-file-handles", "never"}).text,
                 HasSubstr("a value is required"));
 }
@@ -131,11 +132,54 @@ TEST(Options, UnknownLegacyWordIsNamed) {
 }
 
 TEST(Options, LegacyKnowsNoSandboxNone) {
-    EXPECT_THAT(usage_error({"-o", "sandbox=none"}).text, HasSubstr("Invalid compat argument"));
+    EXPECT_THAT(usage_error({"-o", "sandbox=none"}).text,
+                HasSubstr("Invalid compat value 'none' for '-o sandbox'"));
 }
 
 TEST(Options, FdExcludesSocketPath) {
     EXPECT_THAT(usage_error({"--socket-path=/run/s"}).text, HasSubstr("cannot be used with"));
+}
+
+TEST(Options, ShortFlagsMayShareADash) {
+    const auto options = run_options({"-dfo", "xattr", "-foreaddirplus"});
+    EXPECT_EQ(options.log_level, LogLevel::debug);
+    EXPECT_TRUE(options.xattr);
+    EXPECT_EQ(options.warnings.size(), 4U);
+    EXPECT_THAT(usage_error({"-dx"}).text, HasSubstr("unexpected argument '-x'"));
+}
+
+TEST(Options, TwoDashesEndTheOptions) {
+    run_options({"--"});
+    EXPECT_THAT(usage_error({"--", "--xattr"}).text, HasSubstr("unexpected argument '--xattr'"));
+}
+
+TEST(Options, TheFirstOfHelpAndVersionIsAnswered) {
+    for (const char* first : {"--version", "-V", "-dV", "-Vh"}) {
+        const auto invocation = parse({first, "-o", "bogus", "--help", "--no-such-option"});
+        EXPECT_EQ(invocation.exit_status, 0) << first;
+        EXPECT_THAT(invocation.text, HasSubstr("virtiofsd 1.14.0")) << first;
+    }
+    EXPECT_THAT(parse({"--help", "--version"}).text, HasSubstr("Usage:"));
+    EXPECT_EQ(parse({"--no-such-option", "--version"}).exit_status, 2);
+    EXPECT_EQ(parse({"--version=1"}).exit_status, 2);
+}
+
+TEST(Options, SocketPathGoesBeforeItsDeprecatedSpelling) {
+    const auto both = parse({"--shared-dir=/srv", "--socket=/run/old", "--socket-path=/run/new"});
+    EXPECT_EQ(both.options.socket_path, "/run/new");
+    EXPECT_TRUE(both.options.warnings.empty());
+    const auto old = parse({"--shared-dir=/srv", "--socket=/run/old"});
+    EXPECT_EQ(old.options.socket_path, "/run/old");
+    EXPECT_EQ(old.options.warnings.size(), 1U);
+}
+
+TEST(Options, AMapThatCannotBeReadIsAWrongCommandLine) {
+    usage_error({"--xattrmap=:ok:all:"});
+    usage_error({"--xattrmap=:prefix:all::user.virtiofs.:"});
+    EXPECT_THAT(usage_error({"-o", "xattrmap=:bogus:"}).text,
+                HasSubstr("Invalid compat value ':bogus:' for '-o xattrmap'"));
+    usage_error({"--translate-uid=bogus:1:2"});
+    usage_error({"--translate-gid=map:1:2"});
 }
 
 TEST(Options, SharedDirIsRequired) {
