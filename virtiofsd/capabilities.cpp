@@ -65,6 +65,27 @@ modify_capabilities(CapabilitySet set, std::string_view modcaps, bool uses_file_
     return set;
 }
 
+Result<void> check_capabilities(const CapabilitySet& keep) {
+    auto needed = keep;
+    needed.insert(CAP_SETPCAP);
+    if (capng_get_caps_process() != 0) {
+        return Error{EPERM, "Cannot read the capabilities of the process"};
+    }
+    std::string missing;
+    for (const int capability : needed) {
+        const auto number = static_cast<unsigned>(capability);
+        if (capng_have_capability(CAPNG_EFFECTIVE, number) == 0) {
+            missing +=
+                fmt::format("{}{}", missing.empty() ? "" : ", ", capng_capability_to_name(number));
+        }
+    }
+    if (!missing.empty()) {
+        return Error{EPERM, fmt::format("The daemon runs as root without {}", missing)}.with_remedy(
+            "Give it these capabilities, or start it as an ordinary user");
+    }
+    return {};
+}
+
 Result<void> drop_capabilities(const CapabilitySet& keep) {
     capng_clear(CAPNG_SELECT_BOTH);
     for (const int capability : keep) {

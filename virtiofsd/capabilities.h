@@ -22,6 +22,11 @@ CapabilitySet needed_capabilities(bool uses_file_handles);
 Result<CapabilitySet>
 modify_capabilities(CapabilitySet set, std::string_view modcaps, bool uses_file_handles);
 
+/// EPERM names what the process lacks of what drop_capabilities() needs: `keep`, and SETPCAP to
+/// clear the bounding set. To be asked while the process may still say so: libcap-ng's own way of
+/// failing is more than the seccomp filter allows.
+Result<void> check_capabilities(const CapabilitySet& keep);
+
 /// Leaves exactly `keep` in the permitted and effective sets and clears the bounding and
 /// inheritable ones. For this thread and those it makes: call it before any other thread exists.
 Result<void> drop_capabilities(const CapabilitySet& keep);

@@ -127,6 +127,9 @@ Result<ShareRoot> close_the_walls(const Options& options, Entrance& entrance, Lo
     if (options.modcaps) {
         VFSKIT_TRY_ASSIGN(keep, modify_capabilities(std::move(keep), *options.modcaps, handles));
     }
+    if (entrance.is_root) {
+        VFSKIT_TRY(check_capabilities(keep));
+    }
 
     const SandboxRequest request{options.sandbox,
                                  options.shared_dir,
@@ -245,6 +248,12 @@ Result<int> serve(const Options& options,
                       passthrough::PassthroughFs::open(std::move(root.root),
                                                        std::move(root.proc_self_fd),
                                                        std::move(fs_options)));
+    if (options.inode_file_handles == InodeFileHandles::prefer &&
+        filesystem->inodes().file_handles() == InodeFileHandles::never) {
+        log.write(LogLevel::warn,
+                  "File handles of the shared directory cannot be used, disabling file handles "
+                  "altogether");
+    }
     fuse::Session session{*filesystem, fuse_options(options), log};
     std::optional<FdPassing> fd_passing;
     if (entrance.migration) {

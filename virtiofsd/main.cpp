@@ -29,6 +29,7 @@ Result<int> run(const Options& options, DaemonLog& daemon_log, LogSink& log) {
     const std::uint64_t threads =
         std::thread::hardware_concurrency() + options.thread_pool_size + 4;
     VFSKIT_TRY_ASSIGN(const auto quota, guest_descriptor_quota(limit, threads));
+    warn_of_few_descriptors(quota, log);
     VFSKIT_TRY_ASSIGN(auto root, close_the_walls(options, entrance, log));
     reserve_descriptor_table(limit);
     return serve(options, std::move(entrance), std::move(root), quota, daemon_log, log);

@@ -101,6 +101,16 @@ Result<std::uint64_t> guest_descriptor_quota(std::uint64_t limit, std::uint64_t 
     return limit - reserved;
 }
 
+void warn_of_few_descriptors(std::uint64_t quota, LogSink& log) {
+    constexpr std::uint64_t few = 128;
+    if (quota < few) {
+        log.write(LogLevel::warn,
+                  fmt::format("File descriptor count limit is very small, leaving only {} file "
+                              "descriptors for the guest; consider --rlimit-nofile",
+                              quota));
+    }
+}
+
 void reserve_descriptor_table(std::uint64_t limit) {
     constexpr std::uint64_t most = 32768; // eight bytes each
     const auto highest = static_cast<int>(std::min(limit, most)) - 1;

@@ -31,6 +31,8 @@ Result<std::uint64_t> apply_file_limit(std::optional<std::uint64_t> wish, LogSin
 /// `own_threads` serve: the rest is for memory regions (509), rings, sockets and what requests open
 /// for a moment. EINVAL when nothing is left, with the smallest limit that works.
 Result<std::uint64_t> guest_descriptor_quota(std::uint64_t limit, std::uint64_t own_threads);
+/// Tells the operator when that is hardly enough to work with.
+void warn_of_few_descriptors(std::uint64_t quota, LogSink& log);
 
 /// Has the kernel make room for descriptors at once, as far as `limit` and 256 KiB go. Later it
 /// doubles the table as it fills, and each time a process with threads waits for all CPUs to have

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -42,22 +43,26 @@ Error system_error(std::string_view doing) {
 
 // --- user namespace: another process must write the maps, from outside
 
-// Two processes take turns with one byte each.
+// Two processes take turns: one asks with a byte, the other answers with a byte, or with a sentence
+// that says what went wrong.
 class Handshake {
 public:
     static Result<Handshake> make() {
         Handshake handshake;
         VFSKIT_TRY(open(handshake.request_));
-        VFSKIT_TRY(open(handshake.done_));
+        VFSKIT_TRY(open(handshake.answer_));
         return handshake;
     }
-    void ask() { send(request_[1]); }
-    bool wait_for_ask() { return receive(request_[0]); }
-    void answer() { send(done_[1]); }
-    bool wait_for_answer() {
-        done_[1].reset(); // so that the helper's death is an end of file
-        return receive(done_[0]);
+    void ask() { send(request_[1], done); }
+    bool wait_for_ask() { return !receive(request_[0]).empty(); }
+    void answer(std::string_view text) { send(answer_[1], text); }
+    /// What was answered; nothing if the other process has died.
+    std::string wait_for_answer() {
+        answer_[1].reset(); // so that its death is an end of file
+        return receive(answer_[0]);
     }
+
+    static constexpr std::string_view done{"\1"};
 
 private:
     using Pipe = std::array<UniqueFd, 2>;
@@ -70,20 +75,22 @@ private:
         ends = {UniqueFd{raw[0]}, UniqueFd{raw[1]}};
         return {};
     }
-    static void send(const UniqueFd& fd) {
-        const char byte = 1;
-        [[maybe_unused]] const ssize_t sent = ::write(fd.get(), &byte, 1);
+    static void send(const UniqueFd& fd, std::string_view text) {
+        // pipe(7): up to PIPE_BUF bytes arrive in one piece.
+        text = text.substr(0, PIPE_BUF);
+        [[maybe_unused]] const ssize_t sent = ::write(fd.get(), text.data(), text.size());
     }
-    static bool receive(const UniqueFd& fd) {
-        char byte = 0;
+    static std::string receive(const UniqueFd& fd) {
+        std::string text(PIPE_BUF, '\0');
         ssize_t got = 0;
-        while ((got = ::read(fd.get(), &byte, 1)) < 0 && errno == EINTR) {
+        while ((got = ::read(fd.get(), text.data(), text.size())) < 0 && errno == EINTR) {
         }
-        return got == 1;
+        text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        return text;
     }
 
     Pipe request_;
-    Pipe done_;
+    Pipe answer_;
 };
 
 bool maps_only_itself(const std::vector<NamespaceIdRange>& map, unsigned own_id) {
@@ -154,12 +161,7 @@ Result<pid_t> start_map_writer(Handshake& handshake, const SandboxRequest& reque
     if (written) {
         written = write_map(target, "gid", gid_map, gid);
     }
-    if (!written) {
-        const std::string line = written.error().describe() + "\n";
-        [[maybe_unused]] const ssize_t told = ::write(STDERR_FILENO, line.data(), line.size());
-        ::_exit(1);
-    }
-    handshake.answer();
+    handshake.answer(written ? std::string{Handshake::done} : written.error().describe());
     ::_exit(0);
 }
 
@@ -167,7 +169,8 @@ Result<void> enter_namespaces(const SandboxRequest& request, LogSink& log) {
     constexpr int flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET;
     if (::geteuid() == 0) {
         if (::unshare(flags) != 0) {
-            return system_error("Cannot create namespaces");
+            return system_error("Cannot create namespaces")
+                .with_remedy("Give the daemon CAP_SYS_ADMIN, or use --sandbox=chroot or none");
         }
         return {};
     }
@@ -178,11 +181,13 @@ Result<void> enter_namespaces(const SandboxRequest& request, LogSink& log) {
             .with_remedy("Allow unprivileged user namespaces, or use --sandbox=none");
     }
     handshake.ask();
-    const bool mapped = handshake.wait_for_answer();
+    const auto answer = handshake.wait_for_answer();
     ::waitpid(helper, nullptr, 0);
-    if (!mapped) {
-        return Error{EPERM, "The id maps of the user namespace could not be written"}.with_remedy(
-            "See the line above; check --uid-map, --gid-map, /etc/subuid and /etc/subgid");
+    if (answer != Handshake::done) {
+        return Error{
+            EPERM,
+            fmt::format("The id maps of the user namespace could not be written: {}",
+                        answer.empty() ? "the process that writes them has died" : answer)};
     }
     // Where id 0 is not mapped (the default map has only our own id) the daemon stays who it is.
     if ((::setresuid(0, 0, 0) != 0 || ::setresgid(0, 0, 0) != 0) &&
@@ -203,9 +208,21 @@ void pass_on(int signal) {
     }
 }
 
+// Ends as the daemon did; upstream's status for a daemon that a signal ended.
+[[noreturn]] void end_as(int status, LogSink& log) {
+    if (!WIFSIGNALED(status)) {
+        ::_exit(WEXITSTATUS(status));
+    }
+    log.write(LogLevel::error,
+              fmt::format("Child process terminated by signal {}", WTERMSIG(status)));
+    ::_exit(-WTERMSIG(status));
+}
+
 // Waits for the daemon and ends as it did. Never returns.
-[[noreturn]] void
-stay_outside(pid_t daemon, std::vector<RuntimeFile*>& files, const OutsideStep& outside) {
+[[noreturn]] void stay_outside(pid_t daemon,
+                               std::vector<RuntimeFile*>& files,
+                               const OutsideStep& outside,
+                               LogSink& log) {
     daemon_pid = daemon;
     struct sigaction action {};
     action.sa_handler = pass_on;
@@ -228,7 +245,7 @@ stay_outside(pid_t daemon, std::vector<RuntimeFile*>& files, const OutsideStep& 
     for (auto* file : files) {
         file->remove();
     }
-    ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+    end_as(status, log);
 }
 
 // Ties the daemon's life to the process outside. `outside_lives` is the read end of a pipe whose
@@ -425,7 +442,7 @@ Result<ShareRoot> enter_namespace_sandbox(const SandboxRequest& request,
         return system_error("Cannot fork");
     }
     if (daemon != 0) {
-        stay_outside(daemon, files, outside);
+        stay_outside(daemon, files, outside, log);
     }
     outside_end.reset();
     VFSKIT_TRY(follow_parent(outside_lives));

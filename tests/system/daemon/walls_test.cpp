@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <initializer_list>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace vfskit::test {
 namespace {
@@ -138,6 +140,22 @@ TEST(TheNamespaceSandbox, HasNamespacesOfItsOwn) {
     EXPECT_TRUE(std::filesystem::is_empty(serving + "/root"));
 }
 
+TEST(ADaemonThatLacksACapability, NamesIt) {
+    const Place place;
+    const auto lacks = [](int capability) {
+        return [capability] { ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); };
+    };
+    for (const auto& [capability, name] : {std::pair{CAP_SETPCAP, "setpcap"},
+                                           std::pair{CAP_MKNOD, "mknod"},
+                                           std::pair{CAP_DAC_READ_SEARCH, "dac_read_search"}}) {
+        DaemonProcess daemon{
+            {.arguments = place.arguments({"--sandbox=none"}), .prepare = lacks(capability)}};
+        EXPECT_EQ(daemon.wait_exit(), 1) << name;
+        EXPECT_NE(daemon.log().find(std::string{"runs as root without "} + name), std::string::npos)
+            << daemon.log();
+    }
+}
+
 // --- As an ordinary user
 
 constexpr uid_t nobody = 65534;
@@ -180,6 +198,17 @@ TEST_F(AsAnOrdinaryUser, OwnFilesAreServedInANamespace) {
     ASSERT_EQ(::stat(place_.share("d").c_str(), &info), 0);
     EXPECT_EQ(info.st_uid, nobody);
     EXPECT_EQ(daemon.status_field("Seccomp"), "2");
+    EXPECT_NE(daemon.log().find("disabling file handles altogether"), std::string::npos)
+        << daemon.log();
+}
+
+TEST_F(AsAnOrdinaryUser, IdsThatAreNotItsOwnAreRefusedInOneLine) {
+    DaemonProcess daemon{
+        {.arguments = place_.arguments({"--uid-map=:0:700000:65536:"}), .prepare = become_nobody}};
+    EXPECT_EQ(daemon.wait_exit(), 1);
+    const auto log = daemon.log();
+    EXPECT_EQ(log.find("newuidmap"), log.rfind("'newuidmap") + 1) << log;
+    EXPECT_LT(log.find("ERROR virtiofsd] The id maps"), log.find("newuidmap")) << log;
 }
 
 TEST_F(AsAnOrdinaryUser, RangesOfIdsAreMappedByNewuidmap) {
