@@ -7,11 +7,16 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -64,6 +69,24 @@ TEST(ExitStatus, IsZeroAfterPrintingSomething) {
     EXPECT_EQ(run_daemon({"--version"}).status, 0);
     EXPECT_EQ(run_daemon({"--help"}).status, 0);
     EXPECT_EQ(run_daemon({"--print-capabilities"}).status, 0);
+}
+
+TEST(ExitStatus, IsUpstreamsForADaemonThatASignalEnds) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments()}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    ::kill(daemon.serving_pid(), SIGKILL);
+    EXPECT_EQ(daemon.wait_exit(), 256 - SIGKILL);
+    const auto line = "Child process terminated by signal " + std::to_string(SIGKILL);
+    EXPECT_TRUE(has(daemon.log(), line)) << daemon.log();
+    EXPECT_FALSE(std::filesystem::exists(place.socket()));
+}
+
+TEST(FewDescriptors, AreWarnedOf) {
+    const Place place;
+    DaemonProcess daemon{{.arguments = place.arguments({"--rlimit-nofile=720"})}};
+    ASSERT_TRUE(daemon.wait_ready()) << daemon.log();
+    EXPECT_TRUE(has(daemon.log(), "File descriptor count limit is very small")) << daemon.log();
 }
 
 class EverySandbox : public testing::TestWithParam<std::string> {
@@ -294,6 +317,94 @@ TEST(KeepListening, SurvivesAConversationThatBreaksOff) {
     }
     SystemGuest next{place.socket()};
     EXPECT_TRUE(next.is_served());
+}
+
+// --- Its log
+
+// What a daemon sends to a log service of its own: a directory of the test stands in the place of
+// the host's, in a mount namespace of the daemon's.
+class LogService {
+public:
+    LogService(const Place& place, std::string directory, const std::string& socket)
+        : replaced_{std::move(directory)}, directory_{place.path("log-service")} {
+        const auto path = directory_ + "/" + socket;
+        std::filesystem::create_directories(std::filesystem::path{path}.parent_path());
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        fd_ = UniqueFd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+                  0);
+    }
+    /// In the daemon's process.
+    void stand_in() const {
+        if (::unshare(CLONE_NEWNS) != 0 ||
+            ::mount("none", "/", nullptr, MS_PRIVATE | MS_REC, nullptr) != 0 ||
+            ::mount(directory_.c_str(), replaced_.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+            ::_exit(126);
+        }
+    }
+    /// The next message; "" if none comes.
+    [[nodiscard]] std::string next() const {
+        pollfd polled{fd_.get(), POLLIN, 0};
+        std::string message(8192, '\0');
+        const auto wait = static_cast<int>(std::chrono::milliseconds{patience}.count());
+        const ssize_t got = ::poll(&polled, 1, wait) == 1
+                                ? ::recv(fd_.get(), message.data(), message.size(), 0)
+                                : 0;
+        message.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        return message;
+    }
+
+private:
+    std::string replaced_;
+    std::string directory_;
+    UniqueFd fd_;
+};
+
+TEST(Syslog, GetsEveryLineAlsoOutOfTheSandbox) {
+    const Place place;
+    const LogService service{place, "/dev", "log"};
+    DaemonProcess daemon{{.arguments = place.arguments({"--syslog", "--rlimit-nofile=0"}),
+                          .prepare = [&] { service.stand_in(); }}};
+    const auto first = service.next();
+    EXPECT_EQ(first.rfind("<14>", 0), 0U) << first; // LOG_USER, LOG_INFO
+    EXPECT_TRUE(has(first, "virtiofsd[")) << first;
+    EXPECT_TRUE(has(first, waiting_line)) << first;
+    {
+        SystemGuest guest{place.socket()};
+        EXPECT_TRUE(has(service.next(), connected_line));
+    }
+    EXPECT_TRUE(has(service.next(), gone_line));
+    EXPECT_EQ(daemon.wait_exit(), 0);
+    EXPECT_EQ(daemon.log(), "");
+}
+
+TEST(Journal, GetsEveryLineWithItsFields) {
+    const Place place;
+    const LogService service{place, "/run", "systemd/journal/socket"};
+    DaemonProcess daemon{{.arguments = place.arguments({"--journal", "--rlimit-nofile=0"}),
+                          .prepare = [&] { service.stand_in(); }}};
+    const auto first = service.next();
+    EXPECT_TRUE(has(first, std::string{"MESSAGE="} + waiting_line + "\n")) << first;
+    EXPECT_TRUE(has(first, "PRIORITY=6\n")) << first;
+    EXPECT_TRUE(has(first, "SYSLOG_IDENTIFIER=virtiofsd\n")) << first;
+    EXPECT_TRUE(has(first, "VFSKIT_SHARED_DIR=" + place.share() + "\n")) << first;
+    {
+        SystemGuest guest{place.socket()};
+        EXPECT_TRUE(has(service.next(), connected_line));
+    }
+    EXPECT_TRUE(has(service.next(), gone_line));
+    EXPECT_EQ(daemon.wait_exit(), 0);
+}
+
+TEST(Journal, ThatIsNotThereIsSaidAtTheStart) {
+    const Place place;
+    const LogService service{place, "/run", "another-socket"};
+    DaemonProcess daemon{
+        {.arguments = place.arguments({"--journal"}), .prepare = [&] { service.stand_in(); }}};
+    EXPECT_EQ(daemon.wait_exit(), 1);
+    EXPECT_TRUE(has(daemon.log(), "Cannot reach the journal")) << daemon.log();
 }
 
 // --- The control socket

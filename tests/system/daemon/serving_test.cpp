@@ -5,10 +5,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -99,6 +101,45 @@ TEST_F(WhileARequestWaits, AnotherQueueIsServed) {
     lease_->release();
     EXPECT_TRUE(served_.guest.wait(slow_));
 }
+
+class WhileALockWaits : public testing::TestWithParam<bool> {};
+
+// More of them than there are threads, on one queue: none of them may keep a thread.
+TEST_P(WhileALockWaits, OtherRequestsAreServed) {
+    constexpr unsigned waiting = 24;
+    const bool is_flock = GetParam();
+    Served served{{"-o", is_flock ? "flock" : "posix_lock", "--thread-pool-size=2"},
+                  {.init_flags = GuestSetup{}.init_flags | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS}};
+    served.place.write("f", "x");
+    UniqueFd host{::open(served.place.share("f").c_str(), O_RDWR | O_CLOEXEC)};
+    struct flock all {};
+    all.l_type = F_WRLCK;
+    ASSERT_EQ(is_flock ? ::flock(host.get(), LOCK_EX) : ::fcntl(host.get(), F_OFD_SETLK, &all), 0);
+
+    const auto node = served.guest.lookup(FUSE_ROOT_ID, "f");
+    std::vector<SystemGuest::Ticket> locks;
+    for (unsigned i = 0; i < waiting; ++i) {
+        LkIn in{};
+        in.fh = served.guest.open(node, O_RDWR);
+        in.owner = i + 1;
+        in.lk = {0, INT64_MAX, F_RDLCK, i + 1};
+        in.lk_flags = is_flock ? FUSE_LK_FLOCK : 0;
+        locks.push_back(served.guest.send(Opcode::FUSE_SETLKW, node, RequestBytes{}.add(in), 4096));
+    }
+
+    EXPECT_TRUE(served.guest.is_served());
+    for (const auto& lock : locks) {
+        EXPECT_FALSE(served.guest.wait(lock, std::chrono::milliseconds{1}));
+    }
+    host.reset();
+    for (const auto& lock : locks) {
+        EXPECT_EQ(served.guest.finish(lock).error(), 0);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Daemon, WhileALockWaits, testing::Bool(), [](const auto& tried) {
+    return tried.param ? "Flock" : "Fcntl";
+});
 
 TEST(Queues, AreServedInAnyNumber) {
     constexpr unsigned many = 16;

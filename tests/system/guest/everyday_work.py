@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What guests do all day: unpack and search a source tree, several mounts, reboots, a full share, two shares.
 
+And, because their kernel has it, the daemon's Landlock rules.
+
 Needs: root, QEMU.
 """
 import hashlib
@@ -15,6 +17,7 @@ import tempfile
 import vm
 
 OURS = os.environ['VFSKIT_VIRTIOFSD']
+LANDLOCK_PROBE = os.environ['VFSKIT_LANDLOCK_PROBE']
 FILES = 3000
 
 
@@ -79,11 +82,17 @@ def serves_several_mounts(share: pathlib.Path):
     assert (share / 'two/copied').read_text() == 'one'
 
 
+def holds_landlocks_walls(guest: vm.Guest):
+    guest.run('mkdir /tmp/walls && landlock_probe /tmp/walls && rm -r /tmp/walls')
+
+
 def tells_a_full_disk(share: pathlib.Path):
     subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', share], check=True)
     try:
-        with vm.Daemon(OURS, share) as daemon, vm.Guest([vm.Share('s', daemon.socket)]) as guest:
+        with vm.Daemon(OURS, share) as daemon, \
+                vm.Guest([vm.Share('s', daemon.socket)], extra={'/bin/landlock_probe': LANDLOCK_PROBE}) as guest:
             guest.run('mount -t virtiofs s /mnt')
+            holds_landlocks_walls(guest)
             said = guest.run('dd if=/dev/zero of=/mnt/big bs=64k count=64', check=False)
             assert 'No space left' in said, said
             guest.run('rm /mnt/big && echo fits > /mnt/small')
