@@ -451,9 +451,28 @@ TEST_F(ControlSocket, TellsWhatTheGuestDid) {
 
 TEST_F(ControlSocket, GivesMetrics) {
     auto client = connect();
+    SystemGuest guest{place_.socket()};
+    const auto made = guest.create("f", O_RDWR);
+    const auto node = made.as<EntryOut>().nodeid;
+    const auto fh = made.as<OpenOut>(sizeof(EntryOut)).fh;
+    ASSERT_EQ(guest.write(node, fh, "12345").error(), 0);
+    ASSERT_EQ(guest.read(node, fh, 1, 16).payload, "2345");
+
     const auto metrics = client.metrics();
+
     ASSERT_TRUE(metrics);
-    EXPECT_TRUE(has(*metrics, "# TYPE vfskit_virtiofsd_")) << *metrics;
+    for (const char* line :
+         {"# TYPE vfskit_virtiofsd_request_duration_seconds histogram\n",
+          "vfskit_virtiofsd_request_duration_seconds_bucket{op=\"create\",le=\"+Inf\"} 1\n",
+          "vfskit_virtiofsd_request_duration_seconds_count{op=\"write\"} 1\n",
+          "vfskit_virtiofsd_request_errors_total{op=\"write\"} 0\n",
+          "vfskit_virtiofsd_written_bytes_total 5\n",
+          "vfskit_virtiofsd_read_bytes_total 4\n",
+          "vfskit_virtiofsd_handles 1\n",
+          "vfskit_virtiofsd_inodes 2\n",
+          "vfskit_virtiofsd_queue_depth{queue=\"1\"} 0\n"}) {
+        EXPECT_TRUE(has(*metrics, line)) << line << *metrics;
+    }
 }
 
 TEST_F(ControlSocket, ChangesTheLogLevel) {

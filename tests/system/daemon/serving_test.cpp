@@ -53,6 +53,22 @@ TEST(Readonly, RefusesEveryChange) {
     EXPECT_TRUE(std::filesystem::is_empty(served.place.share()));
 }
 
+TEST(MissingNames, MayBeRememberedForSoLong) {
+    Served served{{"--negative-timeout=7"}};
+    const auto reply =
+        served.guest.call(Opcode::FUSE_LOOKUP, FUSE_ROOT_ID, RequestBytes{}.name("missing"));
+    EXPECT_EQ(reply.error(), 0);
+    EXPECT_EQ(reply.as<EntryOut>().nodeid, 0U);
+    EXPECT_EQ(reply.as<EntryOut>().entry_valid, 7U);
+}
+
+TEST(MissingNames, AreAskedForEachTimeOtherwise) {
+    Served served;
+    const auto reply =
+        served.guest.call(Opcode::FUSE_LOOKUP, FUSE_ROOT_ID, RequestBytes{}.name("missing"));
+    EXPECT_EQ(reply.error(), ENOENT);
+}
+
 TEST(TheTag, IsInTheConfigurationSpace) {
     Served served{{"--tag=my-share"}};
     auto& frontend = served.guest.frontend();
