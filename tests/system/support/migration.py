@@ -178,7 +178,5 @@ class Traveller:
     def __exit__(self, *exc):
         for thing in (self.guest, self.daemon):
             if thing:
-                if exc and exc[0] and thing is self.daemon:
-                    print(thing.log_text())
-                thing.__exit__()
+                thing.__exit__(*exc)
         shutil.rmtree(self.directory, ignore_errors=True)

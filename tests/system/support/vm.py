@@ -205,7 +205,7 @@ class Daemon:
 
     def __exit__(self, kind=None, *_):
         self.close()
-        if kind is not None:
+        if kind is not None and self.log.exists():  # gone when the test ended the daemon itself
             print(f'--- log of the daemon on {self.socket}\n{self.log_text()}', file=sys.stderr)
         shutil.rmtree(self.directory, ignore_errors=True)
 
