@@ -62,9 +62,10 @@ Result<FoundFacts> from_store(const FactsRequest& request, const FactsWorld& wor
                                  store->place(),
                                  found.age.count(),
                                  request.max_age.count())}
-            .with_remedy(fmt::format("Run 'vfsctl node publish' on '{}', and see that its timer "
-                                     "vfskit-node-publish.timer runs",
-                                     request.node));
+            .with_remedy(
+                fmt::format("Run 'vfsctl node publish' on '{}', and see that its timer runs "
+                            "(vfskit-pve.timer, or else vfskit-node-publish.timer)",
+                            request.node));
     }
     return found;
 }

@@ -22,6 +22,18 @@ FAKES = ROOT / 'tests' / 'pve-plugin' / 'fakes'
 VIRTIOFSD = 'usr/libexec/virtiofsd'
 DISTRIB = 'usr/libexec/virtiofsd.distrib'
 SHIM = '/usr/share/vfskit/pve-plugin/shim.pm'
+TIMER = 'etc/systemd/system/timers.target.wants/vfskit-pve.timer'
+# One of each kind of file that the packages bring beside their programs.
+CONTENT = {
+    'vfskit': ['/usr/share/man/man1/vfsctl.1.gz', '/usr/share/man/man1/vfskit-virtiofsd.1.gz',
+               '/usr/share/man/man5/vfskit-mappings.5.gz', '/usr/share/man/man5/vfskit-pve.yaml.5.gz',
+               '/usr/share/man/man8/vfskit-qemu-hook.8.gz',
+               '/usr/share/bash-completion/completions/vfsctl', '/usr/share/zsh/vendor-completions/_vfsctl',
+               '/usr/share/fish/vendor_completions.d/vfsctl.fish', '/usr/share/qemu/vhost-user/50-vfskit-virtiofsd.json',
+               '/etc/libvirt/hooks/qemu.d/vfskit', 'vfskit-virtiofsd@.service', 'vfskit-virtiofsd@.socket',
+               'vfskit-node-publish.service', 'vfskit-node-publish.timer', 'vfskit-watch.service'],
+    'vfskit-pve': ['/etc/vfskit/pve.yaml', 'vfskit-pve.timer'],
+}
 # What changes with every call of dpkg or apt, and what is mounted.
 VOLATILE = ('var/lib/dpkg', 'var/lib/apt', 'var/cache', 'var/log', 'proc', 'dev', 'sys', 'run', 'tmp', 'debs',
             'var/lib/systemd', 'etc/ld.so.cache')
@@ -166,10 +178,18 @@ def version_of(root, path):
     return root.call(path, '--version').split('\n')[0]
 
 
+def look_at_content(root):
+    for package, wanted in CONTENT.items():
+        paths = root.call('dpkg', '--listfiles', package).split()
+        missing = [name for name in wanted if not any(path.endswith(name) for path in paths)]
+        expect(f'{package} has its manuals, completions and units', missing, [])
+
+
 def look_at_installed(root):
     expect('the launcher has taken virtiofsd\'s place', root.link(VIRTIOFSD), '/usr/libexec/vfskit/virtiofsd-launcher')
     expect('the diversion is known', root.call('dpkg-divert', '--listpackage', '/' + VIRTIOFSD).strip(), 'vfskit-pve')
     expect('it runs our daemon', '(vfskit' in version_of(root, '/' + VIRTIOFSD), True)
+    expect('the timer that keeps its facts fresh is enabled', bool(root.link(TIMER)), True)
     expect('every wrapped module has its stand-in', len(root.shims()),
            len(root.call('perl', '-MPVE::Vfskit', '-e', 'print PVE::Vfskit::wrapped_modules(), "\n"').split('PVE/')) - 1)
     said = root.call('perl', '-T', '-e', 'require PVE::Mapping::Dir; print $INC{"PVE/Mapping/Dir.pm"}')
@@ -184,6 +204,7 @@ def try_packages(root, base, debs):
 
     root.dpkg('--install', *debs)
     look_at_installed(root)
+    look_at_content(root)
     expect('the distribution\'s daemon is beside it', version_of(root, '/' + DISTRIB), 'virtiofsd 1.13.2 of Debian')
     expect('vfsctl runs', root.call('vfsctl', '--version').startswith('vfsctl'), True)
 
