@@ -183,7 +183,8 @@ Result<passthrough::PassthroughOptions> passthrough_options(const Options& optio
                                                             std::uint64_t fd_quota) {
     passthrough::PassthroughOptions result;
     result.file_handles = options.inode_file_handles;
-    result.fd_limit = std::min(fd_quota, options.inode_fd_budget.value_or(fd_quota));
+    result.fd_limit = fd_quota;
+    result.inode_fd_limit = options.inode_fd_budget.value_or(fd_quota);
     result.readonly = options.readonly;
     result.announce_submounts = options.announce_submounts;
     result.allow_direct_io = options.allow_direct_io;

@@ -33,7 +33,8 @@ void FdRing::erase(Inode& inode) {
 
 FdRing::Added FdRing::add(Inode& inode, int fd, bool even_if_full) {
     const std::lock_guard lock{mutex_};
-    if (!even_if_full && ring_.size() + handle_fds() >= limit_) {
+    const bool is_full = ring_.size() >= inode_limit_ || ring_.size() + handle_fds() >= limit_;
+    if (is_full && !even_if_full) {
         return Added::full;
     }
     if (!inode.state.install_fd(fd)) {

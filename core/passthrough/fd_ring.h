@@ -5,6 +5,7 @@
 
 #include "core/passthrough/inode.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <mutex>
@@ -16,8 +17,9 @@ namespace vfskit::passthrough {
 /// taken and no system call made under it. Requests whose inode has its descriptor never come here.
 class FdRing {
 public:
-    /// `limit`: descriptors of inodes and of open handles together.
-    explicit FdRing(std::size_t limit) : limit_{limit} {}
+    /// `limit`: descriptors of inodes and of open handles together; `inode_limit`: of inodes alone.
+    FdRing(std::size_t limit, std::size_t inode_limit)
+        : limit_{limit}, inode_limit_{std::min(limit, inode_limit)} {}
 
     enum class Added { yes, has_one, full };
     /// Caches `fd` for `inode` (which the caller has entered) and takes it over, if the answer is
@@ -49,6 +51,7 @@ private:
     void erase(Inode& inode);
 
     const std::size_t limit_;
+    const std::size_t inode_limit_;
     std::atomic<std::size_t> handles_{0};
     std::atomic<std::size_t> size_{0};
     std::mutex mutex_;

@@ -78,8 +78,8 @@ Result<std::unique_ptr<InodeStore>> InodeStore::open(UniqueFd root, const Option
 }
 
 InodeStore::InodeStore(const Options& options, FileHandleMode mode)
-    : mode_{mode},
-      proc_self_fd_{options.proc_self_fd}, mounts_{options.proc_self_fd}, ring_{options.fd_limit} {}
+    : mode_{mode}, proc_self_fd_{options.proc_self_fd}, mounts_{options.proc_self_fd},
+      ring_{options.fd_limit, options.inode_fd_limit} {}
 
 InodeStore::~InodeStore() {
     clear();

@@ -37,6 +37,7 @@
 #include "core/passthrough/inode_table.h"
 #include "core/passthrough/mount_table.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -116,6 +117,8 @@ public:
         FileHandleMode file_handles = FileHandleMode::prefer;
         /// Descriptors for inodes and open handles together.
         std::size_t fd_limit = 100'000;
+        /// Of these, for inodes.
+        std::size_t inode_fd_limit = SIZE_MAX;
         /// /proc/self/fd, borrowed for the store's life.
         int proc_self_fd = -1;
     };

@@ -72,6 +72,7 @@ PassthroughFs::open(UniqueFd root, UniqueFd proc_self_fd, PassthroughOptions opt
     InodeStore::Options store_options;
     store_options.file_handles = options.file_handles;
     store_options.fd_limit = options.fd_limit;
+    store_options.inode_fd_limit = options.inode_fd_limit;
     store_options.proc_self_fd = proc_self_fd.get();
     VFSKIT_TRY_ASSIGN(auto inodes, InodeStore::open(std::move(root), store_options));
     return std::unique_ptr<PassthroughFs>{
@@ -84,7 +85,8 @@ PassthroughFs::PassthroughFs(UniqueFd proc_self_fd,
     : proc_self_fd_{std::move(proc_self_fd)}, options_{std::move(options)},
       xattrs_{proc_self_fd_.get()}, credentials_{Identity::of_this_thread()},
       mapped_capability_{find_mapped_capability(options_.xattr_map)}, inodes_{std::move(inodes)},
-      idle_{std::min(most_idle_files, options_.fd_limit / idle_share_of_budget)},
+      idle_{std::min(most_idle_files,
+                     std::min(options_.fd_limit, options_.inode_fd_limit) / idle_share_of_budget)},
       handles_{[this] { inodes_->release_handle_fd(); },
                [this](Handle& handle) { return keep_idle(handle); }},
       locks_{*inodes_, handles_} {}

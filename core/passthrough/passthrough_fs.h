@@ -29,6 +29,8 @@ struct PassthroughOptions {
     FileHandleMode file_handles = FileHandleMode::prefer;
     /// Host descriptors for inodes and open files together.
     std::size_t fd_limit = 100'000;
+    /// Of these, for inodes: what is above is opened again on use.
+    std::size_t inode_fd_limit = SIZE_MAX;
     bool readonly = false;
     bool announce_submounts = true;
     bool allow_direct_io = false;

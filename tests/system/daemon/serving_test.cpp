@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <utility>
 
 namespace vfskit::test {
 namespace {
@@ -224,6 +225,21 @@ public:
 private:
     Place place_;
 };
+
+TEST(OpenFiles, AreNotLimitedByTheBudgetOfInodes) {
+    constexpr unsigned files = 60;
+    Served served{{"--inode-fd-budget=8"}};
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> open;
+    for (unsigned i = 0; i < files; ++i) {
+        const auto made = served.guest.create("f" + std::to_string(i), O_RDWR);
+        ASSERT_EQ(made.error(), 0) << i;
+        open.emplace_back(made.as<EntryOut>().nodeid, made.as<OpenOut>(sizeof(EntryOut)).fh);
+    }
+    for (const auto& [node, fh] : open) {
+        EXPECT_EQ(served.guest.write(node, fh, "x").error(), 0);
+    }
+    EXPECT_TRUE(served.guest.is_served());
+}
 
 class ManyFiles : public testing::TestWithParam<std::string> {
 protected:
