@@ -38,6 +38,17 @@ std::string cause_of(LogLevel level, std::string_view line) {
     return cause;
 }
 
+bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+// A guest gives files their names: none of them may begin a line of our log or command a terminal.
+std::string without_controls(std::string_view line) {
+    std::string safe{line};
+    std::replace_if(safe.begin(), safe.end(), is_control, '?');
+    return safe;
+}
+
 std::string_view upper_name(LogLevel level) {
     switch (level) {
     case LogLevel::error:
@@ -139,25 +150,20 @@ public:
     }
 
     void write(LogLevel level, std::string_view line) override {
-        std::string one_line{line};
-        std::replace(one_line.begin(), one_line.end(), '\n', ' ');
         const std::string text =
             fmt::format("PRIORITY={}\nSYSLOG_IDENTIFIER=virtiofsd\nVFSKIT_SHARED_DIR={}\n"
                         "VFSKIT_SOCKET={}\nMESSAGE={}\n",
                         syslog_priority(level),
                         shared_dir_,
                         socket_,
-                        one_line);
+                        line);
         ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 
 private:
     JournalLog(UniqueFd fd, const Options& options)
-        : fd_{std::move(fd)}, shared_dir_{options.shared_dir}, socket_{options.socket_path.value_or(
-                                                                   "")} {
-        std::replace(shared_dir_.begin(), shared_dir_.end(), '\n', '?');
-        std::replace(socket_.begin(), socket_.end(), '\n', '?');
-    }
+        : fd_{std::move(fd)}, shared_dir_{without_controls(options.shared_dir)},
+          socket_{without_controls(options.socket_path.value_or(""))} {}
 
     UniqueFd fd_;
     std::string shared_dir_;
@@ -166,10 +172,11 @@ private:
 
 } // namespace
 
-void RateLimitedSink::write_at(LogLevel level, std::string_view line, Clock::time_point now) {
+void RateLimitedSink::write_at(LogLevel level, std::string_view text, Clock::time_point now) {
     if (!next_.is_enabled(level)) {
         return;
     }
+    const std::string line = without_controls(text);
     std::uint64_t left_out = 0;
     {
         const std::lock_guard lock{mutex_};

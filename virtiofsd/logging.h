@@ -21,7 +21,7 @@ namespace vfskit::virtiofsd {
 /// Passes lines on, but of one cause only so many: after `burst` lines of one cause within `window`
 /// the rest is counted, and the next line that passes tells how many were left out. Two lines are
 /// of one cause when they differ only in digits and in quoted parts. Lines of a level that the next
-/// sink has not enabled are dropped here. Thread-safe; at most a few
+/// sink has not enabled are dropped here. Control characters become '?'. Thread-safe; at most a few
 /// hundred causes are remembered.
 class RateLimitedSink final : public LogSink {
 public:
@@ -38,7 +38,7 @@ public:
         write_at(level, line, Clock::now());
     }
     /// write() at a given time.
-    void write_at(LogLevel level, std::string_view line, Clock::time_point now);
+    void write_at(LogLevel level, std::string_view text, Clock::time_point now);
 
 private:
     struct Cause {

@@ -57,6 +57,13 @@ TEST(RateLimitedSink, DropsWhatTheNextSinkDoesNotWant) {
     EXPECT_TRUE(sink.lines.empty());
 }
 
+TEST(RateLimitedSink, MakesOneLineOfWhateverAFileIsCalled) {
+    FakeSink sink;
+    RateLimitedSink limited{sink, {}};
+    limited.write(LogLevel::warn, "Cannot find 'a\n[ERROR virtiofsd] b\033[2J\x7f\r\303\244'");
+    EXPECT_EQ(sink.lines.back(), "Cannot find 'a?[ERROR virtiofsd] b?[2J??\303\244'");
+}
+
 TEST(DaemonLog, LevelCanBeChangedAtRunTime) {
     Options options;
     const auto log = open_log(options);
