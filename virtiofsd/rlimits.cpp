@@ -21,8 +21,10 @@ constexpr std::uint64_t wanted_limit = 1'000'000;
 constexpr std::uint64_t memory_slots = 509;
 // Sockets, epoll and event descriptors of rings in use, log, control socket; generous.
 constexpr std::uint64_t own_descriptors = 100;
-// What one request may have open at once: two parents, a new file, an inode reopened.
+// What one request may have open at once: two parents, a new file, an inode reopened. All threads
+// at once hardly ever do, so a small limit is not used up by the threads of a large machine.
 constexpr std::uint64_t per_thread = 4;
+constexpr std::uint64_t threads_share = 4; // a quarter of what is left, at most
 
 Result<FileLimits> read_limits() {
     FileLimits limits;
@@ -88,7 +90,7 @@ Result<std::uint64_t> apply_file_limit(std::optional<std::uint64_t> wish, LogSin
 }
 
 Result<std::uint64_t> guest_descriptor_quota(std::uint64_t limit, std::uint64_t own_threads) {
-    const std::uint64_t reserved = memory_slots + own_descriptors + per_thread * own_threads;
+    constexpr std::uint64_t reserved = memory_slots + own_descriptors;
     if (limit <= reserved) {
         return Error{
             EINVAL,
@@ -98,7 +100,8 @@ Result<std::uint64_t> guest_descriptor_quota(std::uint64_t limit, std::uint64_t 
                         reserved + 1)}
             .with_remedy("Raise --rlimit-nofile or the limit of whatever starts the daemon");
     }
-    return limit - reserved;
+    const std::uint64_t left = limit - reserved;
+    return left - std::min(per_thread * own_threads, left / threads_share);
 }
 
 void warn_of_few_descriptors(std::uint64_t quota, LogSink& log) {

@@ -33,8 +33,13 @@ TEST(DescriptorQuota, SaysHowMuchIsNeeded) {
     const auto too_small = guest_descriptor_quota(100, 1);
     ASSERT_FALSE(too_small);
     EXPECT_EQ(too_small.error().message(),
-              "Maximum number of file descriptors too small: Limit is 100, must be at least 614");
-    EXPECT_EQ(*guest_descriptor_quota(614, 1), 1U);
+              "Maximum number of file descriptors too small: Limit is 100, must be at least 610");
+    EXPECT_EQ(*guest_descriptor_quota(610, 1), 1U);
+    EXPECT_EQ(*guest_descriptor_quota(1'000'000, 8), 1'000'000U - 609 - 4 * 8);
+}
+
+TEST(DescriptorQuota, IsLeftOnALargeMachineToo) {
+    EXPECT_GT(*guest_descriptor_quota(1024, 256), 300U);
 }
 
 /// From proc(5).
