@@ -199,9 +199,20 @@ Result<void> check_required(const Options& options) {
     return {};
 }
 
+// As env_logger reads it: directives apart by commas, of which one that names the program goes
+// before one for all programs. Directives for others are none of our business.
 void apply_rust_log(Options& options, std::string_view rust_log) {
-    if (const auto choice = parse_word(rust_log, log_words); choice && !rust_log.empty()) {
-        set_log(options, *choice);
+    constexpr std::string_view own = "virtiofsd=";
+    for (const bool wants_own : {false, true}) {
+        for (auto directive : base::split(rust_log, ',')) {
+            if (directive.starts_with(own) != wants_own) {
+                continue;
+            }
+            directive.remove_prefix(wants_own ? own.size() : 0);
+            if (const auto choice = parse_word(directive, log_words)) {
+                set_log(options, *choice);
+            }
+        }
     }
 }
 

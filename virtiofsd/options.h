@@ -108,8 +108,8 @@ struct Invocation {
 };
 
 /// Parses argv without argv[0]. `rust_log` is the value of RUST_LOG, which overrides --log-level as
-/// upstream's does (a bare level; anything else is ignored). Never fails: a usage error is an
-/// Invocation too.
+/// upstream's does (levels and "virtiofsd=LEVEL", apart by commas; anything else is ignored). Never
+/// fails: a usage error is an Invocation too.
 Invocation parse_options(std::span<const std::string> args, std::string_view rust_log = {});
 
 /// Rules between options that upstream checks after parsing and answers with exit status 1: maps

@@ -80,6 +80,68 @@ TEST(Options, TakesTheLineThatLibvirtBuildsForOldDaemons) {
     EXPECT_FALSE(invocation.options.warnings.empty());
 }
 
+// Lines that were seen or are in the sources of those that start the daemon.
+TEST(Options, TakesTheLinesOfOtherCallers) {
+    const std::vector<std::vector<std::string>> lines{
+        // Kata Containers, with its oldest and newest spellings
+        {"--fd=3",
+         "-o",
+         "source=/run/kata",
+         "-o",
+         "cache=auto",
+         "--syslog",
+         "-o",
+         "no_posix_lock",
+         "-f"},
+        {"--syslog",
+         "--cache=auto",
+         "--shared-dir=/run/kata",
+         "--fd=3",
+         "--thread-pool-size=1",
+         "--announce-submounts"},
+        // KubeVirt
+        {"--socket-path=/var/run/kubevirt/virtiofs.sock",
+         "--shared-dir=/mnt",
+         "--sandbox=none",
+         "--cache=auto",
+         "--migration-on-error=guest-error",
+         "--migration-mode=find-paths"},
+        // coreos-assembler, flintlock, virtme-ng
+        {"--sandbox", "none", "--socket-path", "/tmp/s", "--shared-dir", "."},
+        {"--syslog",
+         "--inode-file-handles=mandatory",
+         "--announce-submounts",
+         "--cache=never",
+         "--sandbox=chroot",
+         "--thread-pool-size=32",
+         "--shared-dir=/srv",
+         "--socket-path=/run/s"},
+        {"--syslog",
+         "-o",
+         "cache=always",
+         "--socket-path",
+         "/tmp/s",
+         "--shared-dir",
+         "/",
+         "--announce-submounts",
+         "--sandbox",
+         "none"},
+        // systemd-vmspawn
+        {"--shared-dir",
+         "/var/lib/machines/a",
+         "--xattr",
+         "--fd",
+         "3",
+         "--no-announce-submounts",
+         "--translate-uid=squash-guest:0:1000:1",
+         "--translate-gid=squash-guest:0:1000:1"}};
+    for (const auto& line : lines) {
+        const auto invocation = parse(line);
+        EXPECT_EQ(invocation.action, Invocation::Action::run) << invocation.text;
+        EXPECT_TRUE(check_combinations(invocation.options, true));
+    }
+}
+
 TEST(Options, LegacyListOverridesLongOptions) {
     EXPECT_EQ(run_options({"-o", "cache=always", "--cache=never"}).cache, CachePolicy::always);
 }
@@ -202,6 +264,16 @@ TEST(Options, RustLogOverridesTheLevel) {
     EXPECT_EQ(
         parse({"--fd=3", "--shared-dir=/srv", "--log-level=error"}, "debug").options.log_level,
         LogLevel::debug);
+}
+
+TEST(Options, RustLogMayNameTheProgram) {
+    const auto level = [](std::string_view rust_log) {
+        return parse({"--fd=3", "--shared-dir=/srv"}, rust_log).options.log_level;
+    };
+    EXPECT_EQ(level("virtiofsd=debug"), LogLevel::debug);
+    EXPECT_EQ(level("virtiofsd=trace,warn"), LogLevel::trace);
+    EXPECT_EQ(level("another=trace"), LogLevel::info);
+    EXPECT_EQ(level(""), LogLevel::info);
 }
 
 TEST(Options, VersionBeginsAsUpstreamsDoes) {
