@@ -293,7 +293,7 @@ class Guest:
                 self._read_until(b'@@ready\n', BOOT_TIMEOUT)
         except (OSError, GuestError) as error:
             text = self.report()
-            self.close()
+            self.__exit__()
             raise GuestError(f'{error}\n{text}') from None
 
     @staticmethod
