@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from systemd_container import SystemdContainer, run  # noqa: E402
 
 VIRTIOFSD = os.environ['VFSKIT_VIRTIOFSD']
 VFSCTL = os.environ['VFSKIT_VFSCTL']
+UNITS = pathlib.Path(os.environ['VFSKIT_UNITS'])
 STORE = '/srv/mappings.yaml'
 LIMIT = 4 << 20  # bytes per second
 SIZE = 12 << 20  # bytes read under the limit
@@ -99,6 +101,34 @@ class TransientUnits(unittest.TestCase):
         self.assertEqual(int(shown['MainPID']), record['pid'])
         self.assertTrue(shown['ControlGroup'].startswith('/vfskit.slice/'))
         self.assertEqual([each['state'] for each in self.daemons()], ['waiting'])
+
+    def test_the_socket_unit_starts_it_for_each_front_end(self):
+        for name in ('vfskit-virtiofsd@.socket', 'vfskit-virtiofsd@.service'):
+            text = re.sub('^ExecStart=[^ ]*', f'ExecStart={VIRTIOFSD}', (UNITS / name).read_text(), flags=re.M)
+            self.systemd.path(f'/etc/systemd/system/{name}').write_text(text)
+        settings = self.systemd.path('/etc/vfskit/virtiofsd')
+        settings.mkdir(parents=True)
+        (settings / 'films.conf').write_text('SHARED_DIR=/srv/share\nOPTIONS=--xattr --cache=auto\n')
+        self.systemd.run('groupadd', '--system', '--force', 'kvm')
+        self.systemd.run('systemctl', 'daemon-reload')
+        self.systemd.run('systemctl', 'start', 'vfskit-virtiofsd@films.socket')
+        path = self.systemd.path('/run/vfskit/films.sock')
+        service = {'unit': 'vfskit-virtiofsd@films.service'}
+        self.assertEqual(path.stat().st_mode & 0o777, 0o660)
+        for _ in range(2):
+            self.assertEqual(self.properties('ActiveState', **service), {'ActiveState': 'inactive'})
+            with socket.socket(socket.AF_UNIX) as front_end:
+                front_end.settimeout(20)
+                front_end.connect(str(path))
+                get_features = struct.pack('<III', 1, 1, 0)
+                front_end.sendall(get_features)
+                self.assertEqual(struct.unpack('<IIIQ', front_end.recv(20))[0], 1)
+            self.wait_for(lambda: self.properties('ActiveState', **service)['ActiveState'] == 'inactive',
+                          'the daemon does not end with its front-end')
+            self.assertEqual(self.properties('Result', 'ExecMainStatus', **service),
+                             {'Result': 'success', 'ExecMainStatus': '0'})
+        self.systemd.run('systemctl', 'stop', 'vfskit-virtiofsd@films.socket')
+        self.assertFalse(path.exists())
 
     def test_it_may_write_to_the_share_only(self):
         # Without virtiofsd's own walls, which would hide the unit's.
