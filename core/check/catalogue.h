@@ -97,6 +97,7 @@ enum class Code : std::uint16_t {
     memory_state_without_method = 101,
     memory_state_with_method = 102,
     no_fixed_address = 103,
+    plugin_missing = 104,
 };
 
 /// One code's entry. Texts are sentences with full stops, for people who look the code up.

@@ -463,6 +463,14 @@ inline constexpr std::array catalogue_entries{
                    "plugged or unplugged since the start shifts it on the target, and the "
                    "migration fails.",
                    "Restart the VM before it is migrated if devices were hot-plugged"},
+    CatalogueEntry{Code::plugin_missing,
+                   Severity::blocker,
+                   "the target has lost the Proxmox VE plugin",
+                   "vfskit's plugin is at work at the source, which refuses a target without it: "
+                   "the daemon would start there without the options of the mapping's method, and "
+                   "the next write of that node would delete the method.",
+                   "Install vfskit-pve on the target, or update it, and run 'vfsctl node publish' "
+                   "there"},
 };
 
 } // namespace vfskit::check

@@ -122,6 +122,35 @@ void judge_return_path(const Scene& scene, const End& target, std::vector<Findin
     }
 }
 
+bool is_plugin_at_work(const node::NodeFacts* facts) {
+    return facts != nullptr && facts->pve && facts->pve->plugin_version &&
+           facts->pve->has_return_path == true;
+}
+
+/// Why the target would not obey a method; empty if it would.
+std::string_view what_target_lacks(const std::optional<node::PveFacts>& pve) {
+    if (!pve || !pve->plugin_version) {
+        return "It is not installed";
+    }
+    if (pve->has_launcher != true) {
+        return "No launcher stands in place of virtiofsd";
+    }
+    if (pve->has_return_path != true) {
+        return "It does not know this Proxmox VE, and leaves its migrations as they are";
+    }
+    return {};
+}
+
+void judge_plugin(const Scene& scene, const End& target, std::vector<Finding>& findings) {
+    if (scene.vm->kind != VmKind::pve || !is_plugin_at_work(scene.source.facts())) {
+        return;
+    }
+    const auto lacks = what_target_lacks(target.facts()->pve);
+    if (!lacks.empty()) {
+        add(findings, Code::plugin_missing, subject_of_node(target.name), std::string{lacks});
+    }
+}
+
 bool needs_hook(const ShareScene& share, std::string_view target_path) {
     const auto& dir = share.share->source_dir;
     return share.share->launch == LaunchKind::managed && dir && *dir != target_path;
@@ -215,6 +244,7 @@ void judge_target_node(const Scene& scene, const End& target, std::vector<Findin
     }
     judge_memory(scene, target, findings);
     judge_return_path(scene, target, findings);
+    judge_plugin(scene, target, findings);
 }
 
 void judge_target_path(const Scene& scene,

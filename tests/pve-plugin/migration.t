@@ -109,27 +109,6 @@ is_deeply(
 is($result->{mapped}->{virtiofs0}->{'live-migration'}, 1, 'others stay possible');
 like($result->{said}, qr/to 'n2'.*It is another/, 'which is told');
 
-answer_check();
-PluginTest::answer(
-    'node',
-    {
-        nodes => [
-            { node => 'n1', facts => PluginTest::node_facts() },
-            { node => 'n2', facts => PluginTest::node_facts('has-launcher' => JSON::PP::false()) },
-        ],
-    },
-);
-$result = check(1, { virtiofs0 => 'media' });
-is_deeply(
-    $result->{missing}->{n2},
-    ['virtiofs0 (vfskit-pve is missing there: no launcher in place of virtiofsd)'],
-    'a target that has lost the plugin is blocked'
-);
-PluginTest::answer(
-    'node',
-    { nodes => [map { { node => $_, facts => PluginTest::node_facts() } } qw(n1 n2)] },
-);
-
 PluginTest::answer('check', { vms => [{ vm => '114', findings => [], targets => [] }] }, 7);
 is_deeply(
     check(1, { virtiofs0 => 'media' })->{local}, [],

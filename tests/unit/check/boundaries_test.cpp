@@ -865,6 +865,35 @@ const Boundary boundaries[] = {
          w.source.pve->has_return_path = false;
          w.migration.return_path = true; // whoever asks knows better
      }},
+    {Code::plugin_missing,
+     "TargetWithoutPlugin",
+     [](World& w) {
+         w.use_pve();
+         w.target.pve->plugin_version.reset();
+     },
+     [](World& w) {
+         w.use_pve();
+         w.target.pve->plugin_version.reset();
+         w.source.pve->plugin_version.reset(); // nobody is there who would refuse
+     }},
+    {Code::plugin_missing,
+     "TargetWithoutLauncher",
+     [](World& w) {
+         w.use_pve();
+         w.target.pve->has_launcher.reset();
+     },
+     [](World& w) { w.use_pve(); }},
+    {Code::plugin_missing,
+     "TargetThatThePluginDoesNotKnow",
+     [](World& w) {
+         w.use_pve();
+         w.target.pve->has_return_path = false;
+     },
+     [](World& w) {
+         w.use_pve();
+         w.target.pve->has_return_path = false;
+         w.source.pve->has_return_path = false;
+     }},
     {Code::memory_state_without_method,
      "SnapshotWithoutMethod",
      [](World& w) {

@@ -13,7 +13,6 @@ use warnings;
 use JSON::PP ();
 
 use PVE::Vfskit::Client ();
-use PVE::Vfskit::Cluster ();
 use PVE::Vfskit::Contract ();
 use PVE::Vfskit::Finding ();
 use PVE::Vfskit::GuestConfig ();
@@ -134,15 +133,10 @@ my sub judge {
     my @common = report($vmid, '', sentences_of_blockers($answer->{findings}));
     return { keys => [], reasons => [@common, @reasons], by_node => {} } if @common;
 
-    # A target without the plugin would start a daemon without the method's options.
-    my $lacking = PVE::Vfskit::Cluster::nodes_without_plugin();
-    my $lacks = { map { $_->{node} => $_->{reason} } $lacking->@* };
-
     my $by_node = {};
     for my $target ($answer->{targets}->@*) {
         my $node = $target->{node};
         my @sentences = sentences_of_blockers($target->{findings});
-        push @sentences, "vfskit-pve is missing there: $lacks->{$node}" if defined($lacks->{$node});
         $by_node->{$node} = [report($vmid, " to '$node'", @sentences)] if @sentences;
     }
 
