@@ -42,6 +42,8 @@ using UnitRow = sdbus::Struct<std::string,
                               std::string,
                               sdbus::ObjectPath>;
 
+using Job = sdbus::Struct<std::uint32_t, sdbus::ObjectPath>; // its number, 0: none
+
 sdbus::Variant to_variant(const UnitValue& value) {
     struct Visitor {
         sdbus::Variant operator()(const ExecCommand& command) const {
@@ -126,9 +128,16 @@ public:
                 .storeResultsTo(path);
             const auto object = proxy(path);
             UnitState state;
+            // Between the call that starts it and systemd's turn to do so it is still what it was.
+            // Asked first: it is over when its outcome shows.
+            const auto job =
+                object->getProperty("Job").onInterface("org.freedesktop.systemd1.Unit").get<Job>();
             state.active = object->getProperty("ActiveState")
                                .onInterface("org.freedesktop.systemd1.Unit")
                                .get<std::string>();
+            if (state.active == "inactive" && std::get<0>(job) != 0) {
+                state.active = "activating";
+            }
             state.main_pid = object->getProperty("MainPID")
                                  .onInterface("org.freedesktop.systemd1.Service")
                                  .get<std::uint32_t>();
