@@ -17,21 +17,28 @@ using ::testing::Not;
 
 constexpr int survived = 7;
 
+// Not _exit(): a sanitizer does more in it than the filter allows.
+[[noreturn]] void leave(int status) {
+    for (;;) {
+        ::syscall(SYS_exit_group, status);
+    }
+}
+
 // A call that is on no list and that changes nothing.
 [[noreturn]] void try_forbidden_call(SeccompAction action) {
     if (!load_seccomp(action, OutgoingSockets::none)) {
-        ::_exit(1);
+        leave(1);
     }
     ::syscall(SYS_getpriority, 0, 0);
-    ::_exit(survived);
+    leave(survived);
 }
 
 [[noreturn]] void try_socket(OutgoingSockets sockets, int family) {
     if (!load_seccomp(SeccompAction::kill, sockets)) {
-        ::_exit(1);
+        leave(1);
     }
     ::syscall(SYS_socket, family, 1, 0);
-    ::_exit(survived);
+    leave(survived);
 }
 
 TEST(SeccompDeathTest, KillEndsTheProcess) {
@@ -41,7 +48,7 @@ TEST(SeccompDeathTest, KillEndsTheProcess) {
 TEST(SeccompDeathTest, TrapSendsTheSignal) {
     EXPECT_EXIT(
         {
-            ::signal(SIGSYS, [](int) { ::_exit(survived + 1); });
+            ::signal(SIGSYS, [](int) { leave(survived + 1); });
             try_forbidden_call(SeccompAction::trap);
         },
         testing::ExitedWithCode(survived + 1),
