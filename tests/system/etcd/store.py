@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Needs: etcd-server, etcd-client, openssl.
 """Mappings and facts in a real etcd: nothing is lost, whatever happens to its members."""
+import contextlib
 import json
 import os
 import pathlib
@@ -157,23 +158,39 @@ class OneMember(EtcdCase):
         self.assertEqual(self.run_vfsctl('mapping', 'list', store=known).returncode, 1)
 
 
+    @contextlib.contextmanager
+    def watching(self, source, target, state):
+        watcher = subprocess.Popen([VFSCTL, '--quiet', 'sync', '--from', source, '--to', target, '--watch',
+                                    '--state', state], stdout=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            watcher.terminate()
+            status = watcher.wait(timeout=30)
+        self.assertEqual(status, 0)
+
+    def wait_for_ids(self, store, ids):
+        deadline = time.monotonic() + 60
+        while sorted(self.ids(store=store)) != ids:
+            self.assertLess(time.monotonic(), deadline, f'{ids} did not arrive at {store}')
+            time.sleep(0.1)
+
     def test_sync_watches_and_shows_conflicts(self):
         yaml, pve, state = f'yaml:{self.dir}/m.yaml', f'pve:{self.dir}/pve', f'{self.dir}/state'
+        other = f'yaml:{self.dir}/other.yaml'
         (self.dir / 'pve/mapping').mkdir(parents=True)
         self.vfsctl('mapping', 'add', 'media', 'n1:/srv', '--method', 'find-paths', store=yaml)
         self.vfsctl('sync', '--from', yaml, '--to', self.store, '--state', state)
         self.assertEqual(self.ids(), ['media'])
-        watcher = subprocess.Popen([VFSCTL, '--quiet', 'sync', '--from', self.store, '--to', pve, '--watch',
-                                    '--state', state], stdout=subprocess.DEVNULL)
-        try:
+        with self.watching(self.store, pve, state), self.watching(pve, other, state):
             self.vfsctl('mapping', 'add', 'two', 'n1:/two')
-            deadline = time.monotonic() + 60
-            while self.ids(store=pve) != ['media', 'two']:
-                self.assertLess(time.monotonic(), deadline, 'the change was not carried over')
-                time.sleep(0.1)
-        finally:
-            watcher.terminate()
-        self.assertEqual(watcher.wait(timeout=30), 0)
+            self.wait_for_ids(other, ['media', 'two'])
+            # As Proxmox VE's own interface does, which knows nothing of us.
+            directory = self.dir / 'pve/mapping/directory.cfg'
+            directory.write_text(directory.read_text() + 'three\n\tmap node=n1,path=/three\n\n')
+            self.wait_for_ids(other, ['media', 'three', 'two'])
+        self.assertEqual(json.loads(self.vfsctl('mapping', 'show', 'media', '--json', store=other))['mapping'].get(
+            'live-migration-method'), 'find-paths')
         self.vfsctl('mapping', 'set', 'media', '--description', 'a', store=yaml)
         self.vfsctl('mapping', 'set', 'media', '--description', 'b')
         clash = self.run_vfsctl('sync', '--from', yaml, '--to', self.store, '--state', state, '--json')
