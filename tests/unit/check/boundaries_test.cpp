@@ -928,8 +928,8 @@ const Boundary boundaries[] = {
      [](World& w) { w.use_pve(); }},
 };
 
-void PrintTo(const Boundary& boundary, std::ostream* out) {
-    *out << boundary.name;
+std::ostream& operator<<(std::ostream& out, const Boundary& boundary) {
+    return out << boundary.name;
 }
 
 class Boundaries : public testing::TestWithParam<Boundary> {};

@@ -30,8 +30,8 @@ struct Malformed {
     std::size_t reply_room = 4096;
 };
 
-void PrintTo(const Malformed& value, std::ostream* out) {
-    *out << value.name;
+std::ostream& operator<<(std::ostream& out, const Malformed& value) {
+    return out << value.name;
 }
 
 class MalformedTest : public ::testing::TestWithParam<Malformed> {

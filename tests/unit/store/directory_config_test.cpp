@@ -37,8 +37,8 @@ struct MapCase {
     bool is_valid;
     NodePath entry;
 };
-void PrintTo(const MapCase& c, std::ostream* out) {
-    *out << c.name;
+std::ostream& operator<<(std::ostream& out, const MapCase& c) {
+    return out << c.name;
 }
 
 class MapValue : public testing::TestWithParam<MapCase> {};

@@ -27,11 +27,13 @@ json recorded_cases() {
 /// The sections that count, in the order in which Proxmox VE has them.
 std::vector<const DirectorySection*> effective_sections(const DirectoryConfig& config) {
     std::vector<std::size_t> indexes;
+    indexes.reserve(config.effective.size());
     for (const auto& [id, index] : config.effective) {
         indexes.push_back(index);
     }
     std::ranges::sort(indexes);
     std::vector<const DirectorySection*> sections;
+    sections.reserve(indexes.size());
     for (const auto index : indexes) {
         sections.push_back(&config.sections[index]);
     }
