@@ -27,16 +27,6 @@ using fuse::RequestBytes;
 constexpr std::uint32_t ordinary_user = 1000;
 constexpr gid_t extra_group = 4242;
 
-/// Serves a fresh share to a guest.
-struct Served {
-    explicit Served(const std::vector<std::string>& options = {}, const GuestSetup& setup = {})
-        : daemon{{.arguments = place.arguments(options)}}, guest{place.socket(), setup} {}
-
-    Place place;
-    DaemonProcess daemon;
-    SystemGuest guest;
-};
-
 std::string groups_record(const std::vector<std::uint32_t>& groups) {
     RequestBytes body;
     body.add(SuppGroups{static_cast<std::uint32_t>(groups.size())});
@@ -288,7 +278,7 @@ TEST(CreatedHandles, AreNotDirectUnlessTheOperatorAllowsIt) {
 }
 
 TEST(CreatedHandles, CanBeReadWithWriteback) {
-    Served served{{"--writeback"}, {.init_flags = GuestSetup{}.init_flags | FUSE_WRITEBACK_CACHE}};
+    Served served{{"--writeback"}, with_flags(FUSE_WRITEBACK_CACHE)};
     const auto created = served.guest.create("f", O_WRONLY);
     ASSERT_EQ(created.error(), 0);
     const auto node = created.as<EntryOut>().nodeid;

@@ -362,6 +362,16 @@ private:
     UniqueFd fd_;
 };
 
+/// What comes after the first line.
+void expect_a_visit(const LogService& service, const Place& place, DaemonProcess& daemon) {
+    {
+        SystemGuest guest{place.socket()};
+        EXPECT_TRUE(has(service.next(), connected_line));
+    }
+    EXPECT_TRUE(has(service.next(), gone_line));
+    EXPECT_EQ(daemon.wait_exit(), 0);
+}
+
 TEST(Syslog, GetsEveryLineAlsoOutOfTheSandbox) {
     const Place place;
     const LogService service{place, "/dev", "log"};
@@ -371,12 +381,7 @@ TEST(Syslog, GetsEveryLineAlsoOutOfTheSandbox) {
     EXPECT_EQ(first.rfind("<14>", 0), 0U) << first; // LOG_USER, LOG_INFO
     EXPECT_TRUE(has(first, "virtiofsd[")) << first;
     EXPECT_TRUE(has(first, waiting_line)) << first;
-    {
-        SystemGuest guest{place.socket()};
-        EXPECT_TRUE(has(service.next(), connected_line));
-    }
-    EXPECT_TRUE(has(service.next(), gone_line));
-    EXPECT_EQ(daemon.wait_exit(), 0);
+    expect_a_visit(service, place, daemon);
     EXPECT_EQ(daemon.log(), "");
 }
 
@@ -390,12 +395,7 @@ TEST(Journal, GetsEveryLineWithItsFields) {
     EXPECT_TRUE(has(first, "PRIORITY=6\n")) << first;
     EXPECT_TRUE(has(first, "SYSLOG_IDENTIFIER=virtiofsd\n")) << first;
     EXPECT_TRUE(has(first, "VFSKIT_SHARED_DIR=" + place.share() + "\n")) << first;
-    {
-        SystemGuest guest{place.socket()};
-        EXPECT_TRUE(has(service.next(), connected_line));
-    }
-    EXPECT_TRUE(has(service.next(), gone_line));
-    EXPECT_EQ(daemon.wait_exit(), 0);
+    expect_a_visit(service, place, daemon);
 }
 
 TEST(Journal, ThatIsNotThereIsSaidAtTheStart) {

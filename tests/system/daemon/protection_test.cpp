@@ -21,16 +21,6 @@ using fuse::RequestBytes;
 constexpr std::uint64_t acl_flags = FUSE_DONT_MASK | FUSE_POSIX_ACL | FUSE_SETXATTR_EXT;
 constexpr const char* default_acl = "system.posix_acl_default";
 
-struct Served {
-    explicit Served(const std::vector<std::string>& options, std::uint64_t more_flags = 0)
-        : daemon{{.arguments = place.arguments(options)}},
-          guest{place.socket(), {.init_flags = GuestSetup{}.init_flags | more_flags}} {}
-
-    Place place;
-    DaemonProcess daemon;
-    SystemGuest guest;
-};
-
 /// acl(5) as Linux keeps it in an xattr (uapi/linux/posix_acl_xattr.h).
 std::string acl_value() {
     struct Entry {
@@ -71,7 +61,7 @@ int set_default_acl(SystemGuest& guest, bool is_extended) {
 }
 
 TEST(PosixAcls, OfADirectoryGoInFrontOfTheUmask) {
-    Served served{{"--posix-acl"}, acl_flags};
+    Served served{{"--posix-acl"}, with_flags(acl_flags)};
     ASSERT_EQ(set_default_acl(served.guest, true), 0);
     const auto made = served.guest.call(
         Opcode::FUSE_MKDIR, FUSE_ROOT_ID, RequestBytes{}.add(MkdirIn{0777, 0022}).name("d"));
@@ -83,7 +73,7 @@ TEST(PosixAcls, OfADirectoryGoInFrontOfTheUmask) {
 }
 
 TEST(PosixAcls, AreNotThereUnlessAskedFor) {
-    Served served{{"--xattr"}, acl_flags};
+    Served served{{"--xattr"}, with_flags(acl_flags)};
     EXPECT_EQ(set_default_acl(served.guest, false), ENOTSUP);
     EXPECT_EQ(host_xattr(served.place.share(), default_acl), "");
 }
@@ -122,7 +112,7 @@ TEST(SecurityLabels, AreSetWhenAFileIsMade) {
     Served served{{"--security-label",
                    "--xattrmap=:map:security.selinux:trusted.virtiofs.:",
                    "--modcaps=+sys_admin"},
-                  FUSE_INIT_EXT | FUSE_SECURITY_CTX};
+                  with_flags(FUSE_SECURITY_CTX)};
     const auto body = RequestBytes{}
                           .add(Secctx{static_cast<std::uint32_t>(std::string{label}.size()), 0})
                           .name("security.selinux")

@@ -22,15 +22,6 @@ namespace {
 using namespace fuse::wire;
 using fuse::RequestBytes;
 
-struct Served {
-    explicit Served(const std::vector<std::string>& options = {}, const GuestSetup& setup = {})
-        : daemon{{.arguments = place.arguments(options)}}, guest{place.socket(), setup} {}
-
-    Place place;
-    DaemonProcess daemon;
-    SystemGuest guest;
-};
-
 // open(2) waits while another process holds a lease on the file.
 class Lease {
 public:
@@ -126,7 +117,7 @@ TEST_P(WhileALockWaits, OtherRequestsAreServed) {
     constexpr unsigned waiting = 24;
     const bool is_flock = GetParam();
     Served served{{"-o", is_flock ? "flock" : "posix_lock", "--thread-pool-size=2"},
-                  {.init_flags = GuestSetup{}.init_flags | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS}};
+                  with_flags(FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)};
     served.place.write("f", "x");
     UniqueFd host{::open(served.place.share("f").c_str(), O_RDWR | O_CLOEXEC)};
     struct flock all {};

@@ -22,6 +22,13 @@ struct GuestSetup {
     bool initializes = true; ///< sends FUSE_INIT
 };
 
+/// A guest that says in FUSE_INIT that it has these, too.
+inline GuestSetup with_flags(std::uint64_t more) {
+    GuestSetup setup;
+    setup.init_flags |= more;
+    return setup;
+}
+
 /// Not thread-safe. What cannot happen with a sound daemon throws std::runtime_error.
 class SystemGuest {
 public:
@@ -99,6 +106,16 @@ private:
     FakeFrontend frontend_;
     std::vector<Queue> queues_;
     std::uint64_t next_unique_ = 2;
+};
+
+/// Serves a fresh share to a guest.
+struct Served {
+    explicit Served(const std::vector<std::string>& options = {}, const GuestSetup& setup = {})
+        : daemon{{.arguments = place.arguments(options)}}, guest{place.socket(), setup} {}
+
+    Place place;
+    DaemonProcess daemon;
+    SystemGuest guest;
 };
 
 } // namespace vfskit::test
