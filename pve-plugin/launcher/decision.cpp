@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "core/share/daemon_command.h"
+#include "core/share/quick_probe.h"
 #include "core/store/pve_store.h"
 #include "core/store/vm_config.h"
 #include "pve-plugin/launcher/socket_name.h"
@@ -145,7 +146,7 @@ bool takes(const std::string& program, Args args, const Surroundings& around) {
 /// The daemon, if it would serve a share with these options.
 Result<share::DaemonInfo>
 probe_with(const std::string& program, const Args& args, const Surroundings& around) {
-    VFSKIT_TRY_ASSIGN(auto daemon, share::probe(program, around.run));
+    VFSKIT_TRY_ASSIGN(auto daemon, share::probe_quickly(program, around.run));
     if (!takes(program, args, around)) {
         return Error{EINVAL, fmt::format("\"{}\" refuses Proxmox VE's options", program)};
     }
