@@ -56,8 +56,7 @@ Verb node_publish_verb() {
              "store in the directory of VFSKIT_FACTS_DIR, /var/lib/vfskit/facts unless set, which "
              "is of use to others where it is shared. At most 512 KiB for a node. The timer "
              "vfskit-node-publish.timer runs this every five minutes; on Proxmox VE "
-             "vfskit-pve.timer "
-             "does, which is enabled with the package.",
+             "vfskit-pve.timer does, which is enabled with the package.",
          .examples = R"(
 vfsctl node publish
 vfsctl node publish --withdraw
