@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/vhost_user/queue_worker.h"
 
+#include "core/base/ticks.h"
 #include "core/vhost_user/served_queue.h"
 #include "core/vhost_user/service_thread.h"
-#include "core/vhost_user/ticks.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

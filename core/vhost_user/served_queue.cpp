@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/vhost_user/served_queue.h"
 
+#include "core/base/ticks.h"
 #include "core/vhost_user/queue_worker.h"
-#include "core/vhost_user/ticks.h"
 #include "core/vhost_user/worker_pool.h"
 
 #include <fmt/core.h>

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace vfskit::vhost_user {
+namespace vfskit {
 
 inline std::uint64_t ticks_now() {
 #if defined(__x86_64__)
@@ -33,4 +33,4 @@ inline void relax_cpu() {
 #endif
 }
 
-} // namespace vfskit::vhost_user
+} // namespace vfskit

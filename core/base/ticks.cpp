@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/vhost_user/ticks.h"
+#include "core/base/ticks.h"
 
 #include <algorithm>
 
-namespace vfskit::vhost_user {
+namespace vfskit {
 namespace {
 
 std::uint64_t measure() {
@@ -27,4 +27,4 @@ std::uint64_t ticks_per_microsecond() {
     return measured;
 }
 
-} // namespace vfskit::vhost_user
+} // namespace vfskit
