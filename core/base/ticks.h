@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A clock that costs a few nanoseconds, for decisions that need no more than the order of
-// magnitude. steady_clock takes 25 ns at best and a system call where the guest's clock source is
-// not the TSC.
+// A clock that costs a few nanoseconds, for decisions and statistics: any thread. steady_clock
+// takes 25 ns at best and a system call where the host's clock source is not the TSC.
 #pragma once
 
 #include <chrono>
@@ -21,8 +20,10 @@ inline std::uint64_t ticks_now() {
 #endif
 }
 
-/// Measured once against steady_clock, over a millisecond.
+/// Measured once against steady_clock, over a millisecond; the first call takes that long.
 std::uint64_t ticks_per_microsecond();
+/// How long `ticks` last, to some 0.01 %.
+std::chrono::nanoseconds time_of_ticks(std::uint64_t ticks);
 
 /// Tells the CPU that this is a waiting loop.
 inline void relax_cpu() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/log.h"
+#include "core/base/ticks.h"
 #include "core/fuse/filesystem.h"
 #include "core/fuse/options.h"
 #include "core/fuse/statistics.h"
@@ -129,28 +130,26 @@ private:
     std::atomic<bool> is_exclusive_{false};
 };
 
-/// One thread's request times. A read of the clock is a fifth of what the session costs a GETATTR
-/// (24 of 109 ns measured; bench_fuse_dispatch prints it).
+/// One thread's request times, in ticks: a read of steady_clock would be a fifth of what the
+/// session costs a GETATTR (24 of 109 ns measured; bench_fuse_dispatch prints both clocks).
 class RequestClock {
 public:
-    using Clock = std::chrono::steady_clock;
-
-    void start() { started_ = ended_ == Clock::time_point{} ? Clock::now() : ended_; }
-    /// Since start().
+    void start() { started_ = ended_ == 0 ? ticks_now() : ended_; }
+    /// Since start(). Zero where the thread moved to a CPU whose ticks lag behind.
     std::chrono::nanoseconds stop() {
-        const auto now = Clock::now();
-        ended_ = has_batches_ ? now : Clock::time_point{};
-        return now - started_;
+        const std::uint64_t now = ticks_now();
+        ended_ = has_batches_ ? now : 0;
+        return time_of_ticks(now > started_ ? now - started_ : 0);
     }
     /// Until the first call nobody knows whether the thread waits between two requests.
     void end_batch() {
         has_batches_ = true;
-        ended_ = {};
+        ended_ = 0;
     }
 
 private:
-    Clock::time_point started_;
-    Clock::time_point ended_; ///< of the batch's last request; the epoch means: none
+    std::uint64_t started_ = 0;
+    std::uint64_t ended_ = 0; ///< of the batch's last request; 0: none
     bool has_batches_ = false;
 };
 
