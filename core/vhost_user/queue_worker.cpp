@@ -127,9 +127,11 @@ bool QueueWorker::run_mail() {
 }
 
 bool QueueWorker::run_queues() {
+    using Notice = ServedQueue::Notice;
+    const Notice last_notice = queues_.size() == 1 ? Notice::later : Notice::now;
     bool did_anything = false;
     for (ServedQueue* queue : queues_) {
-        did_anything = queue->run_batch() || did_anything;
+        did_anything = queue->run_batch(last_notice) || did_anything;
     }
     // The queue may be destroyed as soon as its stop is complete: it is not looked at again.
     std::erase_if(queues_, [](ServedQueue* queue) { return queue->finish_stop(); });

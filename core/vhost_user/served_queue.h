@@ -95,8 +95,12 @@ public:
     bool finish_stop();
     [[nodiscard]] bool is_stopping() const { return stopped_.has_value(); }
 
+    /// When the driver is notified of what it is shown: in a while, with more, or at once.
+    enum class Notice { later, now };
     /// Takes up to a batch of requests and publishes what is finished. True when it did anything.
-    bool run_batch();
+    /// `later`, if the next batch follows at once: where the ring has more, its driver may sleep
+    /// on.
+    bool run_batch(Notice last_notice);
     /// True when there is something to do: new requests, finished ones, changed settings.
     [[nodiscard]] bool has_work() const;
     /// The worker is going to sleep: asks for kicks. True when a request arrived meanwhile.
@@ -119,8 +123,6 @@ private:
     RequestSlot* pop();
     void dispatch(RequestSlot& slot);
     bool collect();
-    /// When the driver is notified of what it is shown: in a while, with more, or at once.
-    enum class Notice { later, now };
     [[nodiscard]] bool is_notice_due() const;
     void publish(Notice notice);
     void show_pending();

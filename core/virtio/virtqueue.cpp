@@ -109,9 +109,12 @@ void Virtqueue::set_next_avail(std::uint16_t index) {
     seen_avail_ = index;
 }
 
+std::uint16_t Virtqueue::available_count() const {
+    return distance(next_avail_, load(&available_->idx, std::memory_order_acquire));
+}
+
 bool Virtqueue::has_available() const {
-    return seen_avail_ != next_avail_ ||
-           load(&available_->idx, std::memory_order_acquire) != next_avail_;
+    return seen_avail_ != next_avail_ || available_count() != 0;
 }
 
 PopStatus Virtqueue::pop(const GuestMemory& memory, DescriptorChain& chain) {

@@ -58,7 +58,9 @@ public:
 
     /// Takes the next chain. Precondition: is_mapped(); `memory` is the one given to map().
     PopStatus pop(const GuestMemory& memory, DescriptorChain& chain);
-    /// Chains offered and not popped, as far as the driver told. Precondition: is_mapped().
+    /// Chains offered and not popped, by the driver's own word: more than the ring holds if it
+    /// lies. Precondition: is_mapped().
+    [[nodiscard]] std::uint16_t available_count() const;
     [[nodiscard]] bool has_available() const;
     [[nodiscard]] bool is_broken() const { return !fault_.empty(); }
     /// Why it is broken, a sentence for the operator.

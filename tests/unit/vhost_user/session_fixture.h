@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -20,7 +21,7 @@ using namespace std::chrono_literals;
 
 /// Answers every request with its own bytes. A request whose first byte is 'P' is parked until
 /// release() or drain(), one with 'S' is slow and takes until release(), one with 'L' takes until
-/// release() too and did not look it.
+/// release() too and did not look it, one with 'B' keeps the thread busy for busy_time.
 class FakeHandler : public RequestHandler {
 public:
     RequestCost cost_of(const RequestSlot& request) override {
@@ -33,6 +34,11 @@ public:
             parked_.push_back(&request);
             changed_.notify_all();
             return;
+        }
+        if (first_byte(request) == 'B') {
+            const auto end = std::chrono::steady_clock::now() + busy_time;
+            while (std::chrono::steady_clock::now() < end) {
+            }
         }
         if (first_byte(request) == 'S' || first_byte(request) == 'L') {
             std::unique_lock lock{mutex_};
@@ -81,6 +87,7 @@ public:
         changed_.wait(lock, [this, count] { return parked_.size() >= count; });
     }
 
+    static constexpr std::chrono::microseconds busy_time{50};
     std::atomic<int> handled{0};
     std::atomic<int> drains{0};
 

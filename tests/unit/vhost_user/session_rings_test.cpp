@@ -339,6 +339,22 @@ TEST_F(SessionRings, ShowsTheFirstRepliesOfABatchWhileItServesTheRest) {
     finish();
 }
 
+TEST_F(SessionRings, WakesADriverThatSleepsWhileItHasMoreToDo) {
+    start_device(2);
+    EXPECT_EQ(echo(*queues[1], "first"), "first"); // announced whatever is asked for
+    settle();
+    static_cast<void>(queues[1]->take_calls());
+    queues[1]->ask_for_call();
+    for (const char* request : {"Busy", "Busy", "Busy", "Busy", "Long"}) {
+        queues[1]->add({text(request)}, {space(16)});
+    }
+    queues[1]->submit();
+    handler.wait_for_slow();
+    EXPECT_EQ(queues[1]->take_calls(), 1U);
+    handler.release();
+    finish();
+}
+
 TEST_F(SessionRings, AnswersManyRequestsOnManyQueuesWithAPool) {
     auto options = with_pool(2);
     options.poll_limit = std::chrono::microseconds{20};
