@@ -21,6 +21,7 @@ struct Options {
     Contender ours;
     Contender peer;
     std::string dir;
+    std::uint64_t small_mebibytes = Tree{}.small_bytes >> 20U;
     std::vector<std::string> workloads;
     std::string wait = "poll";
     double seconds = 2;
@@ -50,7 +51,8 @@ bool is_wanted(const Options& options, const Subject& subject) {
 
 void run(const Options& options) {
     print_machine(options);
-    const Tree tree{options.dir};
+    Tree tree{options.dir};
+    tree.small_bytes = options.small_mebibytes << 20U;
     make_tree(tree);
     fmt::print("{:<22} {:>11} {:>11} {:>11} {:>9} {:>10} {:>27} {:>8}\n",
                "workload",
@@ -102,6 +104,10 @@ int main(int argc, char** argv) {
     app.add_option("--peer-arg", options.peer.args, "Further argument of the other");
     app.add_option("--dir", options.dir, "Directory to share; made if missing, files stay")
         ->required();
+    app.add_option("--small-file",
+                   options.small_mebibytes,
+                   "MiB of the file that is read and written by 4 KiB")
+        ->check(CLI::Range(1, 1 << 20));
     app.add_option("--queues", options.guest.queues, "Request queues")->check(CLI::Range(1, 64));
     app.add_option("--depth", options.guest.depth, "Requests in flight per queue")
         ->check(CLI::Range(1, 128));

@@ -159,7 +159,7 @@ Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
     constexpr std::uint64_t buffers = 32;
     auto memory = std::make_shared<std::vector<std::byte>>(buffers * size);
     auto round = std::make_shared<std::uint64_t>(0);
-    const std::uint64_t blocks = tree.data_bytes / size;
+    const std::uint64_t blocks = (size == small_piece ? tree.small_bytes : tree.large_bytes) / size;
     const std::string name = fmt::format("{}-{}",
                                          is_write ? "write" : "read",
                                          size == large_piece   ? "1M"
@@ -331,14 +331,17 @@ Subject readdirplus(const Tree& tree) {
             }};
 }
 
-void make_data(const Tree& tree, const char* file, std::uint32_t piece) {
-    const std::string path = fmt::format("{}/{}", tree.root, file);
+void make_data(const std::string& path, std::uint64_t size, std::uint32_t piece) {
     const auto data = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
     const std::vector<std::byte> content(piece, std::byte{0x5a});
-    for (std::uint64_t done = 0; done < tree.data_bytes; done += piece) {
+    for (std::uint64_t done = 0; done < size; done += piece) {
         if (::write(data->get(), content.data(), piece) != static_cast<ssize_t>(piece)) {
             fail(path);
         }
+    }
+    // Not while something is measured.
+    if (::fsync(data->get()) != 0) {
+        fail(path);
     }
 }
 
@@ -353,8 +356,8 @@ void make_tree(const Tree& tree) {
     for (unsigned i = 0; i < tree.files; ++i) {
         open_file(tree.root + "/files/" + file_name(i), O_WRONLY | O_CREAT);
     }
-    make_data(tree, small_file, small_piece);
-    make_data(tree, large_file, large_piece);
+    make_data(fmt::format("{}/{}", tree.root, small_file), tree.small_bytes, small_piece);
+    make_data(fmt::format("{}/{}", tree.root, large_file), tree.large_bytes, large_piece);
 }
 
 std::vector<Subject> make_subjects(const Tree& tree) {

@@ -14,12 +14,16 @@ namespace vfskit::bench {
 /// The files in the shared directory that the workloads use.
 struct Tree {
     std::string root;
-    unsigned files = 1000;                ///< root/files/f0 …
-    std::uint64_t data_bytes = 64U << 20; ///< size of root/data-4k and of root/data-1M
+    unsigned files = 1000; ///< root/files/f0 …
+    /// Size of root/data-4k: as much as stays in the CPU's caches, or the bare system calls wait
+    /// for memory most of the time and the daemons with them.
+    std::uint64_t small_bytes = 4U << 20;
+    std::uint64_t large_bytes = 64U << 20; ///< of root/data-1M
 };
 /// Makes the files, each data file in pieces of its name's size. They decide how large the kernel
 /// makes the folios of its page cache, and ext4 takes 2.5 times as long to write 4 KiB into a large
-/// one (measured, Linux 6.18): a file is read and written as it was made. Throws on an error.
+/// one (measured, Linux 6.18): a file is read and written as it was made. What was written is on
+/// the disk when it returns. Throws on an error.
 void make_tree(const Tree& tree);
 
 struct Subject {
