@@ -194,15 +194,14 @@ bool ServedQueue::run_batch(Notice last_notice) {
         handler_.batch_ended(index_);
         did_anything = true;
     }
-    const bool goes_on = last_notice == Notice::later && can_pop() && ring_->has_available();
+    const bool goes_on = last_notice == Notice::later && has_requests();
     publish(goes_on && !is_notice_due() ? Notice::later : Notice::now);
     return did_anything;
 }
 
 bool ServedQueue::has_work() const {
     return completed_.load(std::memory_order_seq_cst) != nullptr ||
-           version_.load(std::memory_order_seq_cst) != adopted_version_ ||
-           (can_pop() && ring_->has_available());
+           version_.load(std::memory_order_seq_cst) != adopted_version_ || has_requests();
 }
 
 bool ServedQueue::prepare_to_sleep() {
@@ -308,6 +307,10 @@ void ServedQueue::map_ring() {
 bool ServedQueue::can_pop() const {
     return ring_ && ring_->is_mapped() && settings_->is_enabled && !ring_->is_broken() &&
            !stop_requested_.load(std::memory_order_relaxed) && !is_full();
+}
+
+bool ServedQueue::has_requests() const {
+    return can_pop() && ring_->has_available();
 }
 
 // Then requests wait on the ring until some in flight are finished.

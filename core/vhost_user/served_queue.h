@@ -119,6 +119,7 @@ private:
     void use_memory(std::shared_ptr<const virtio::GuestMemory> memory);
     void map_ring();
     [[nodiscard]] bool can_pop() const;
+    [[nodiscard]] bool has_requests() const;
     [[nodiscard]] bool is_full() const;
     RequestSlot* pop();
     void dispatch(RequestSlot& slot);
