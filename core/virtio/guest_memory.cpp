@@ -86,8 +86,8 @@ MemoryRegion::~MemoryRegion() {
 Result<std::shared_ptr<const GuestMemory>>
 GuestMemory::make(std::vector<std::shared_ptr<const MemoryRegion>> regions) {
     auto memory = std::make_shared<GuestMemory>();
-    std::sort(regions.begin(), regions.end(), [](const auto& a, const auto& b) {
-        return a->layout().guest_address < b->layout().guest_address;
+    std::stable_sort(regions.begin(), regions.end(), [](const auto& a, const auto& b) {
+        return a->layout().size > b->layout().size;
     });
     for (const auto& region : regions) {
         const RegionLayout& one = region->layout();
@@ -134,29 +134,6 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::without(const RegionLayo
     }
     regions.erase(found);
     return make(std::move(regions));
-}
-
-const GuestMemory::Range* GuestMemory::find_range(std::uint64_t guest) const {
-    // Guests have two or three regions, hot-plugged ones a few dozen: the binary search is short.
-    auto after = std::upper_bound(
-        ranges_.begin(), ranges_.end(), guest, [](std::uint64_t address, const Range& range) {
-            return address < range.guest_start;
-        });
-    if (after == ranges_.begin()) {
-        return nullptr;
-    }
-    const Range& range = *std::prev(after);
-    return guest - range.guest_start < range.size ? &range : nullptr;
-}
-
-std::span<std::byte> GuestMemory::find(GuestAddress address, std::size_t size) const {
-    const std::uint64_t guest = to_integer(address);
-    const Range* range = find_range(guest);
-    if (range == nullptr) {
-        return {};
-    }
-    const std::uint64_t offset = guest - range->guest_start;
-    return {range->host + offset, std::min<std::uint64_t>(size, range->size - offset)};
 }
 
 std::optional<std::span<std::byte>> GuestMemory::find_whole(GuestAddress address,

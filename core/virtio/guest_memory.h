@@ -8,6 +8,7 @@
 #include "core/base/unique_fd.h"
 #include "core/virtio/address.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -69,7 +70,18 @@ public:
 
     /// The bytes from `address` on that are contiguous in our address space, at most `size`; empty
     /// when the guest has no memory there.
-    [[nodiscard]] std::span<std::byte> find(GuestAddress address, std::size_t size) const;
+    [[nodiscard]] std::span<std::byte> find(GuestAddress address, std::size_t size) const {
+        // Each descriptor comes here. Guests have two or three regions, hot-plugged ones a few
+        // dozen, and nearly every address is in the first, the largest.
+        const std::uint64_t guest = to_integer(address);
+        for (const Range& range : ranges_) {
+            const std::uint64_t offset = guest - range.guest_start;
+            if (offset < range.size) {
+                return {range.host + offset, std::min<std::uint64_t>(size, range.size - offset)};
+            }
+        }
+        return {};
+    }
     /// All `size` bytes at `address`, or nothing when they are not all there in one region.
     [[nodiscard]] std::optional<std::span<std::byte>> find_whole(GuestAddress address,
                                                                  std::size_t size) const;
@@ -91,9 +103,7 @@ private:
         std::byte* host;
     };
 
-    [[nodiscard]] const Range* find_range(std::uint64_t guest) const;
-
-    std::vector<Range> ranges_; // sorted by guest_start
+    std::vector<Range> ranges_; // the largest first
     std::vector<std::shared_ptr<const MemoryRegion>> regions_;
 };
 
