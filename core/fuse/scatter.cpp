@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 
-namespace vfskit::fuse {
+namespace vfskit::fuse::scatter_detail {
 
 namespace {
 
@@ -23,7 +22,7 @@ for_each_piece(std::span<const iovec> parts, std::size_t offset, std::size_t siz
             continue;
         }
         const auto step = std::min(part.iov_len - offset, size - done);
-        visit(static_cast<std::byte*>(part.iov_base) + offset, step);
+        visit(byte_of(part, offset), step);
         done += step;
         offset = 0;
     }
@@ -32,15 +31,8 @@ for_each_piece(std::span<const iovec> parts, std::size_t offset, std::size_t siz
 
 } // namespace
 
-std::size_t total_size(std::span<const iovec> parts) {
-    std::size_t total = 0;
-    for (const auto& part : parts) {
-        total += part.iov_len;
-    }
-    return total;
-}
-
-std::size_t gather(std::span<const iovec> parts, std::size_t offset, std::span<std::byte> to) {
+std::size_t
+gather_pieces(std::span<const iovec> parts, std::size_t offset, std::span<std::byte> to) {
     auto* target = to.data();
     return for_each_piece(parts, offset, to.size(), [&](const std::byte* piece, std::size_t size) {
         std::memcpy(target, piece, size);
@@ -48,7 +40,9 @@ std::size_t gather(std::span<const iovec> parts, std::size_t offset, std::span<s
     });
 }
 
-void scatter(std::span<const iovec> parts, std::size_t offset, std::span<const std::byte> from) {
+void scatter_pieces(std::span<const iovec> parts,
+                    std::size_t offset,
+                    std::span<const std::byte> from) {
     const auto* source = from.data();
     const auto done =
         for_each_piece(parts, offset, from.size(), [&](std::byte* piece, std::size_t size) {
@@ -59,18 +53,10 @@ void scatter(std::span<const iovec> parts, std::size_t offset, std::span<const s
     static_cast<void>(done);
 }
 
-std::span<const iovec> slice(std::span<const iovec> parts,
-                             std::size_t offset,
-                             std::size_t size,
-                             std::vector<iovec>& storage) {
-    while (!parts.empty() && offset >= parts.front().iov_len) {
-        offset -= parts.front().iov_len;
-        parts = parts.subspan(1);
-    }
-    // Linux gives each part of a request a buffer of its own, so this is the common case.
-    if (offset == 0 && total_size(parts) <= size) {
-        return parts;
-    }
+std::span<const iovec> slice_pieces(std::span<const iovec> parts,
+                                    std::size_t offset,
+                                    std::size_t size,
+                                    std::vector<iovec>& storage) {
     storage.clear();
     for_each_piece(parts, offset, size, [&](std::byte* piece, std::size_t step) {
         storage.push_back({.iov_base = piece, .iov_len = step});
@@ -78,4 +64,4 @@ std::span<const iovec> slice(std::span<const iovec> parts,
     return storage;
 }
 
-} // namespace vfskit::fuse
+} // namespace vfskit::fuse::scatter_detail
