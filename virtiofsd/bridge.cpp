@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtiofsd/bridge.h"
 
+#include "core/base/request_path.h"
+
 #include <cstring>
 #include <memory>
 
@@ -48,7 +50,7 @@ vhost_user::RequestCost Bridge::cost_of(const vhost_user::RequestSlot& request) 
                : RequestCost::quick;
 }
 
-void Bridge::handle(vhost_user::RequestSlot& request) {
+VFSKIT_REQUEST_PATH void Bridge::handle(vhost_user::RequestSlot& request) {
     const auto used = session_.handle({request.readable(), request.writable()},
                                       *thread_worker,
                                       *this,

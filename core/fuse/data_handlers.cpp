@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests that move data.
+#include "core/base/request_path.h"
 #include "core/base/result.h"
 #include "core/fuse/answer.h"
 #include "core/fuse/handlers.h"
@@ -68,7 +69,7 @@ Outcome<std::size_t> copy_file_range(Call& call, std::uint64_t max_length) {
 
 } // namespace
 
-Size handle_read(Call& call) {
+VFSKIT_REQUEST_PATH Size handle_read(Call& call) {
     VFSKIT_TRY_ASSIGN(const auto in, call.arguments.read<ReadIn>());
     const auto data = slice(call.payload, 0, in.size, call.scratch.data);
     VFSKIT_TRY_ASSIGN(const auto start, checked_range(in.offset, in.size));
@@ -83,7 +84,7 @@ Size handle_read(Call& call) {
     });
 }
 
-Size handle_write(Call& call) {
+VFSKIT_REQUEST_PATH Size handle_write(Call& call) {
     VFSKIT_TRY_ASSIGN(const auto in, call.arguments.read<WriteIn>());
     if (in.size > call.write_data_size) {
         return Errno{EINVAL};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/fuse/session.h"
 
+#include "core/base/request_path.h"
 #include "core/fuse/dispatch.h"
 #include "core/fuse/negotiation.h"
 #include "core/fuse/scatter.h"
@@ -306,7 +307,7 @@ Outcome<std::size_t> Session::run(const Operation& operation,
     }
 }
 
-std::size_t
+VFSKIT_OUT_OF_LINE std::size_t
 Session::handle_exclusively(const Buffers& buffers, const InHeader& header, SessionWorker& worker) {
     worker.clock_.start();
     const auto outcome = header.opcode == raw(Opcode::FUSE_INIT)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests about open files.
+#include "core/base/request_path.h"
 #include "core/passthrough/call_outcome.h"
+#include "core/passthrough/data_calls.h"
 #include "core/passthrough/passthrough_fs.h"
 
 #include <fcntl.h>
@@ -32,7 +34,7 @@ OpenFlagRules PassthroughFs::open_rules() const {
 
 /// Where the xattr map renames security.capability the kernel does not drop it when the file
 /// changes; on regular files only, for only they have any use of it.
-Outcome<void> PassthroughFs::drop_file_capability(int fd, mode_t type) {
+VFSKIT_OUT_OF_LINE Outcome<void> PassthroughFs::drop_file_capability(int fd, mode_t type) {
     if (!mapped_capability_ || !S_ISREG(type)) {
         return {};
     }
@@ -268,7 +270,7 @@ remaining(std::span<const iovec> data, std::size_t done, std::array<iovec, 1024>
 ssize_t read_once(int fd, std::span<const iovec> data, off_t offset) {
     ssize_t got = 0;
     do {
-        got = data.size() == 1 ? ::pread(fd, data[0].iov_base, data[0].iov_len, offset)
+        got = data.size() == 1 ? read_at(fd, data[0].iov_base, data[0].iov_len, offset)
                                : ::preadv(fd, data.data(), static_cast<int>(data.size()), offset);
     } while (got < 0 && errno == EINTR);
     return got;
@@ -278,7 +280,7 @@ ssize_t write_once(int fd, std::span<const iovec> data, off_t offset, int flags)
     ssize_t written = 0;
     do {
         written = data.size() == 1 && flags == 0
-                      ? ::pwrite(fd, data[0].iov_base, data[0].iov_len, offset)
+                      ? write_at(fd, data[0].iov_base, data[0].iov_len, offset)
                       : ::pwritev2(fd, data.data(), static_cast<int>(data.size()), offset, flags);
     } while (written < 0 && errno == EINTR);
     return written;
@@ -287,10 +289,10 @@ ssize_t write_once(int fd, std::span<const iovec> data, off_t offset, int flags)
 } // namespace
 
 /// A regular file on a local filesystem reads short at its end only, so one call is enough there.
-Outcome<std::size_t> PassthroughFs::read(Context& /*ctx*/,
-                                         NodeId /*node*/,
-                                         const fuse::ReadArgs& args,
-                                         std::span<const iovec> data) {
+VFSKIT_REQUEST_PATH Outcome<std::size_t> PassthroughFs::read(Context& /*ctx*/,
+                                                             NodeId /*node*/,
+                                                             const fuse::ReadArgs& args,
+                                                             std::span<const iovec> data) {
     VFSKIT_TRY_ASSIGN(const auto handle, get_handle(args.handle));
     auto got = read_once(handle->fd.get(), data, args.offset);
     if (got < 0) {
@@ -311,10 +313,10 @@ Outcome<std::size_t> PassthroughFs::read(Context& /*ctx*/,
     return total; // an error after some bytes shows at the next read
 }
 
-Outcome<std::size_t> PassthroughFs::write(Context& /*ctx*/,
-                                          NodeId /*node*/,
-                                          const fuse::WriteArgs& args,
-                                          std::span<const iovec> data) {
+VFSKIT_REQUEST_PATH Outcome<std::size_t> PassthroughFs::write(Context& /*ctx*/,
+                                                              NodeId /*node*/,
+                                                              const fuse::WriteArgs& args,
+                                                              std::span<const iovec> data) {
     VFSKIT_TRY(check_writable());
     VFSKIT_TRY_ASSIGN(const auto handle, get_handle(args.handle));
     if (const int error = credentials_.set_kills_privileges(args.kill_suidgid); error != 0) {

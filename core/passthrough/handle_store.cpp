@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/passthrough/handle_store.h"
 
+#include "core/base/request_path.h"
+
 #include <fcntl.h>
 
 #include <vector>
@@ -50,7 +52,7 @@ std::unique_ptr<Handle> HandleStore::take_spare(std::uint64_t hash) {
     return std::unique_ptr<Handle>{handle};
 }
 
-void HandleStore::recycle(Handle& handle) {
+VFSKIT_OUT_OF_LINE void HandleStore::recycle(Handle& handle) {
     std::unique_ptr<Handle> owned{&handle};
     if (handle.fd && !take_over_(handle)) {
         handle.fd.reset();

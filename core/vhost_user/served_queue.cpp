@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/vhost_user/served_queue.h"
 
+#include "core/base/request_path.h"
 #include "core/base/ticks.h"
 #include "core/vhost_user/queue_worker.h"
 #include "core/vhost_user/worker_pool.h"
@@ -172,7 +173,7 @@ bool ServedQueue::finish_stop() {
     return true;
 }
 
-bool ServedQueue::run_batch(Notice last_notice) {
+VFSKIT_REQUEST_PATH bool ServedQueue::run_batch(Notice last_notice) {
     const HandledQueueScope scope{this};
     adopt();
     int taken = 0;
@@ -281,14 +282,14 @@ void ServedQueue::adopt() {
     is_processed_.store(settings_->is_enabled && ring_->is_mapped(), std::memory_order_relaxed);
 }
 
-void ServedQueue::use_memory(std::shared_ptr<const virtio::GuestMemory> memory) {
+VFSKIT_OUT_OF_LINE void ServedQueue::use_memory(std::shared_ptr<const virtio::GuestMemory> memory) {
     if (memory_ != nullptr && memory_->in_flight > 0) {
         retired_memory_.push_back(std::move(memory_));
     }
     memory_ = std::make_unique<MemoryUse>(MemoryUse{std::move(memory), 0});
 }
 
-void ServedQueue::map_ring() {
+VFSKIT_OUT_OF_LINE void ServedQueue::map_ring() {
     ring_->unmap();
     if (memory_->memory == nullptr) {
         return;
@@ -417,7 +418,8 @@ void ServedQueue::show_pending() {
     ring_->show_used(log);
 }
 
-void ServedQueue::log_written(const RequestSlot& slot, virtio::DirtyLog& log) const {
+VFSKIT_OUT_OF_LINE void ServedQueue::log_written(const RequestSlot& slot,
+                                                 virtio::DirtyLog& log) const {
     std::uint64_t rest = slot.written_;
     for (const iovec& part : slot.writable()) {
         const std::uint64_t length = std::min<std::uint64_t>(rest, part.iov_len);
@@ -436,7 +438,7 @@ void ServedQueue::notify() {
     signal(settings_->call_fd);
 }
 
-void ServedQueue::break_ring() {
+VFSKIT_OUT_OF_LINE void ServedQueue::break_ring() {
     is_broken_.store(true, std::memory_order_relaxed);
     if (log_.is_enabled(LogLevel::error)) {
         log_.write(LogLevel::error,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/virtio/descriptor_chain.h"
 
+#include "core/base/request_path.h"
+
 #include <algorithm>
 #include <atomic>
 
@@ -258,7 +260,7 @@ bool DescriptorChain::continues_last(std::span<std::byte> bytes,
            static_cast<std::byte*>(last.iov_base) + last.iov_len == bytes.data();
 }
 
-void DescriptorChain::grow() {
+VFSKIT_OUT_OF_LINE void DescriptorChain::grow() {
     const auto wanted = static_cast<std::uint32_t>(capacity() * 4);
     std::unique_ptr<iovec[]> grown{new iovec[wanted]};
     std::copy_n(entries(), count_, grown.get());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/virtio/virtqueue.h"
 
+#include "core/base/request_path.h"
 #include "core/virtio/fence.h"
 
 #include <fmt/core.h>
@@ -171,7 +172,7 @@ void Virtqueue::look_ahead(const GuestMemory& memory) const {
     }
 }
 
-PopStatus Virtqueue::fail(std::string fault) {
+VFSKIT_OUT_OF_LINE PopStatus Virtqueue::fail(std::string fault) {
     fault_ = std::move(fault);
     return PopStatus::broken;
 }
