@@ -21,13 +21,15 @@ constexpr int batch_limit = 64;
 // while we answer the rest: shown all of them at the end, it and we would work in turn.
 constexpr std::uint32_t show_limit = 2;
 // A driver that sleeps is notified of what it is shown. That takes us a system call that wakes its
-// CPU (2 to 12 us in a virtual machine) and it some 20 us more until it works. So we do it when
-// what it has offered keeps us busy for about as long as all that: sooner would be an interrupt for
-// each reply or two, later and we would run out of requests and wait for it. A few replies go along
-// at least, and none waits longer than the last figure.
-constexpr std::uint64_t waking_microseconds = 40;
+// CPU (3 to 12 us in a virtual machine) and it as long as DriverResponse knows. So we do it when
+// what it has offered keeps us busy for about that long: sooner would be an interrupt for each
+// reply or two, later and we would run out of requests and wait for it.
 constexpr std::uint64_t least_unannounced_microseconds = 2;
-constexpr std::uint64_t most_unannounced_microseconds = 30;
+// With a ring so deep that this is long, it is notified when the interrupt is a small part of the
+// work all the same. Not later: a CPU that sleeps longer is dearer to wake.
+constexpr std::uint32_t enough_unannounced = 12;
+constexpr std::uint64_t enough_unannounced_microseconds = 30;
+constexpr std::uint64_t most_unannounced_microseconds = 100;
 
 constexpr std::size_t slots_per_chunk = 32;
 // iovecs beyond the ones in the slots, 16 bytes each. Past the first number no more requests are
@@ -117,6 +119,7 @@ ServedQueue::Counters ServedQueue::counters() const {
 void ServedQueue::start(const RingStart& start) {
     start_ = start;
     unannounced_ = 0;
+    driver_response_ = {};
     ring_.emplace(start.size, start.features);
     ring_->set_next_avail(start.next_avail);
     size_.store(start.size, std::memory_order_relaxed);
@@ -176,6 +179,7 @@ bool ServedQueue::finish_stop() {
 VFSKIT_REQUEST_PATH bool ServedQueue::run_batch(Notice last_notice) {
     const HandledQueueScope scope{this};
     adopt();
+    observe_driver();
     int taken = 0;
     bool did_anything = collect();
     while (taken < batch_limit && can_pop()) {
@@ -368,16 +372,26 @@ void ServedQueue::dispatch(RequestSlot& slot) {
     handler_.handle(slot);
 }
 
-bool ServedQueue::is_notice_due() const {
+bool ServedQueue::is_notice_due() {
+    observe_driver();
     const std::uint64_t microsecond = ticks_per_microsecond();
     const std::uint64_t elapsed = ticks_now() - unannounced_since_;
     if (elapsed <= least_unannounced_microseconds * microsecond) {
         return false;
     }
+    if (!ring_->is_mapped() || elapsed > most_unannounced_microseconds * microsecond ||
+        (elapsed > enough_unannounced_microseconds * microsecond &&
+         unannounced_ >= enough_unannounced)) {
+        return true;
+    }
     // What is left takes as long for each request as what is finished.
-    return elapsed > most_unannounced_microseconds * microsecond || !ring_->is_mapped() ||
-           elapsed * ring_->available_count() <=
-               std::uint64_t{unannounced_} * waking_microseconds * microsecond;
+    return elapsed * ring_->available_count() <= unannounced_ * driver_response_.expected();
+}
+
+void ServedQueue::observe_driver() {
+    if (driver_response_.is_awaited() && ring_ && ring_->is_mapped()) {
+        driver_response_.observe(ring_->offered_index(), ticks_now());
+    }
 }
 
 void ServedQueue::publish(Notice notice) {
@@ -435,7 +449,9 @@ VFSKIT_OUT_OF_LINE void ServedQueue::log_written(const RequestSlot& slot,
 
 void ServedQueue::notify() {
     add(notifications_, std::uint64_t{1});
+    const std::uint16_t offered = ring_->offered_index();
     signal(settings_->call_fd);
+    driver_response_.notified(offered, ticks_now());
 }
 
 VFSKIT_OUT_OF_LINE void ServedQueue::break_ring() {

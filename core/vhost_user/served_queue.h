@@ -3,6 +3,7 @@
 
 #include "core/base/log.h"
 #include "core/base/unique_fd.h"
+#include "core/vhost_user/driver_response.h"
 #include "core/vhost_user/request.h"
 #include "core/virtio/virtqueue.h"
 
@@ -124,7 +125,8 @@ private:
     RequestSlot* pop();
     void dispatch(RequestSlot& slot);
     bool collect();
-    [[nodiscard]] bool is_notice_due() const;
+    [[nodiscard]] bool is_notice_due();
+    void observe_driver();
     void publish(Notice notice);
     void show_pending();
     void log_written(const RequestSlot& slot, virtio::DirtyLog& log) const;
@@ -154,6 +156,7 @@ private:
     // Requests finished since the driver was notified, and when the first of them was.
     std::uint32_t unannounced_ = 0;
     std::uint64_t unannounced_since_ = 0;
+    DriverResponse driver_response_;
     RequestSlot* free_slots_ = nullptr;
     std::vector<std::unique_ptr<RequestSlot[]>> slot_chunks_;
     std::size_t slot_count_ = 0;

@@ -110,8 +110,12 @@ void Virtqueue::set_next_avail(std::uint16_t index) {
     seen_avail_ = index;
 }
 
+std::uint16_t Virtqueue::offered_index() const {
+    return load(&available_->idx, std::memory_order_acquire);
+}
+
 std::uint16_t Virtqueue::available_count() const {
-    return distance(next_avail_, load(&available_->idx, std::memory_order_acquire));
+    return distance(next_avail_, offered_index());
 }
 
 bool Virtqueue::has_available() const {

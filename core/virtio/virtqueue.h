@@ -58,6 +58,8 @@ public:
 
     /// Takes the next chain. Precondition: is_mapped(); `memory` is the one given to map().
     PopStatus pop(const GuestMemory& memory, DescriptorChain& chain);
+    /// The available ring's index: one past the last chain offered. Precondition: is_mapped().
+    [[nodiscard]] std::uint16_t offered_index() const;
     /// Chains offered and not popped, by the driver's own word: more than the ring holds if it
     /// lies. Precondition: is_mapped().
     [[nodiscard]] std::uint16_t available_count() const;
