@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 
 #include <array>
-#include <cstdint>
 #include <string>
 
 namespace vfskit::passthrough {
@@ -43,9 +42,12 @@ TEST_F(DataCalls, SetErrno) {
     EXPECT_EQ(errno, EBADF);
     EXPECT_EQ(write_at(fd.get(), bytes.data(), bytes.size(), -1), -1);
     EXPECT_EQ(errno, EINVAL);
-    // An address that nobody has: as a guest page whose file was cut.
-    EXPECT_EQ(write_at(fd.get(), reinterpret_cast<const void*>(std::uintptr_t{1}), 8, 0), -1);
+    constexpr std::size_t page = 4096;
+    void* unreadable = ::mmap(nullptr, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(unreadable, MAP_FAILED);
+    EXPECT_EQ(write_at(fd.get(), unreadable, page, 0), -1);
     EXPECT_EQ(errno, EFAULT);
+    ::munmap(unreadable, page);
 }
 
 } // namespace
