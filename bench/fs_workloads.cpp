@@ -152,12 +152,17 @@ Subject open_release(const Tree& tree) {
             }};
 }
 
+struct alignas(4096) Page {
+    std::array<std::byte, 4096> bytes;
+};
+
 Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
     const char* file = size == small_piece ? small_file : large_file;
     auto fd = open_file(fmt::format("{}/{}", tree.root, file), O_RDWR);
     // As many buffers as a guest has in flight: a single one would stay in the CPU's cache.
     constexpr std::uint64_t buffers = 32;
-    auto memory = std::make_shared<std::vector<std::byte>>(buffers * size);
+    // Whole pages, as a guest's are: on Zen 3 a read to 16 bytes past one takes six times as long.
+    auto memory = std::make_shared<std::vector<Page>>(buffers * size / sizeof(Page));
     auto round = std::make_shared<std::uint64_t>(0);
     const std::uint64_t blocks = (size == small_piece ? tree.small_bytes : tree.large_bytes) / size;
     const std::string name = fmt::format("{}-{}",
@@ -197,7 +202,7 @@ Subject read_write(const Tree& tree, bool is_write, std::uint32_t size) {
             [=] {
                 for (int i = 0; i < 10; ++i) {
                     const std::uint64_t number = (*round)++;
-                    std::byte* buffer = memory->data() + number % buffers * size;
+                    Page* buffer = memory->data() + number % buffers * (size / sizeof(Page));
                     const auto offset = static_cast<off_t>(number * 7919 % blocks * size);
                     const ssize_t moved = is_write ? ::pwrite(fd->get(), buffer, size, offset)
                                                    : ::pread(fd->get(), buffer, size, offset);
