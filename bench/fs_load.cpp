@@ -4,6 +4,7 @@
 // within each workload, on one directory.
 #include "bench/daemon_under_test.h"
 #include "bench/fs_measurement.h"
+#include "bench/wake_up.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -29,7 +30,7 @@ struct Options {
 };
 
 void print_machine(const Options& options) {
-    fmt::print("{}\n", describe_machine());
+    fmt::print("{}\n{}\n", describe_machine(), describe_wake_up());
     fmt::print("queues {}, depth {}, waiting by {}, {} s each, in {}\n",
                options.guest.queues,
                options.guest.depth,

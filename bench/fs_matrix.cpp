@@ -3,6 +3,7 @@
 // depth, with every number of queues, polled and by interrupts; ratios of medians.
 #include "bench/daemon_under_test.h"
 #include "bench/fs_measurement.h"
+#include "bench/wake_up.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -215,8 +216,9 @@ void print_slower(const Results& results) {
 }
 
 void run(const Options& options) {
-    fmt::print("{}\n{} s each, median of {} rounds, in {}\nours: {}\npeer: {}\n",
+    fmt::print("{}\n{}\n{} s each, median of {} rounds, in {}\nours: {}\npeer: {}\n",
                describe_machine(),
+               describe_wake_up(),
                options.seconds,
                options.rounds,
                options.dir,
