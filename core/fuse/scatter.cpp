@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/fuse/scatter.h"
 
+#include "core/base/request_path.h"
+
 #include <algorithm>
 #include <cassert>
 
@@ -31,7 +33,7 @@ for_each_piece(std::span<const iovec> parts, std::size_t offset, std::size_t siz
 
 } // namespace
 
-std::size_t
+VFSKIT_OUT_OF_LINE std::size_t
 gather_pieces(std::span<const iovec> parts, std::size_t offset, std::span<std::byte> to) {
     auto* target = to.data();
     return for_each_piece(parts, offset, to.size(), [&](const std::byte* piece, std::size_t size) {
@@ -40,9 +42,8 @@ gather_pieces(std::span<const iovec> parts, std::size_t offset, std::span<std::b
     });
 }
 
-void scatter_pieces(std::span<const iovec> parts,
-                    std::size_t offset,
-                    std::span<const std::byte> from) {
+VFSKIT_OUT_OF_LINE void
+scatter_pieces(std::span<const iovec> parts, std::size_t offset, std::span<const std::byte> from) {
     const auto* source = from.data();
     const auto done =
         for_each_piece(parts, offset, from.size(), [&](std::byte* piece, std::size_t size) {
@@ -53,10 +54,10 @@ void scatter_pieces(std::span<const iovec> parts,
     static_cast<void>(done);
 }
 
-std::span<const iovec> slice_pieces(std::span<const iovec> parts,
-                                    std::size_t offset,
-                                    std::size_t size,
-                                    std::vector<iovec>& storage) {
+VFSKIT_OUT_OF_LINE std::span<const iovec> slice_pieces(std::span<const iovec> parts,
+                                                       std::size_t offset,
+                                                       std::size_t size,
+                                                       std::vector<iovec>& storage) {
     storage.clear();
     for_each_piece(parts, offset, size, [&](std::byte* piece, std::size_t step) {
         storage.push_back({.iov_base = piece, .iov_len = step});

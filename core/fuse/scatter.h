@@ -29,9 +29,9 @@ inline void skip_to(std::span<const iovec>& parts, std::size_t& offset) {
     }
 }
 
-/// Precondition: skip_to().
+/// Whether it is something and lies in the first part. Precondition: skip_to().
 inline bool is_in_first(std::span<const iovec> parts, std::size_t offset, std::size_t size) {
-    return !parts.empty() && size <= parts.front().iov_len - offset;
+    return size > 0 && !parts.empty() && size <= parts.front().iov_len - offset;
 }
 
 inline std::byte* byte_of(const iovec& part, std::size_t offset) {
@@ -61,6 +61,9 @@ gather(std::span<const iovec> parts, std::size_t offset, std::span<std::byte> to
         return scatter_detail::gather_pieces(parts, offset, to);
     }
     std::memcpy(to.data(), scatter_detail::byte_of(parts.front(), offset), to.size());
+    // The guest may change its memory at any time: what is checked must be what is used, so nothing
+    // is read from there again in place of the copy.
+    asm volatile("" : : "r"(to.data()) : "memory");
     return to.size();
 }
 

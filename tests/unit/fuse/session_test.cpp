@@ -297,6 +297,12 @@ TEST_F(SessionTest, IoctlCarriesBytesBothWays) {
     EXPECT_EQ(reply.payload.substr(sizeof(IoctlOut)), "\xf0\x0f");
 }
 
+TEST_F(SessionTest, IoctlMayHaveNothingToSay) {
+    const IoctlIn in{0, 0, MemoryFs::echo_command, 0, 2, 0};
+    const auto reply = guest.call(FUSE_IOCTL, 1, RequestBytes{}.add(in).raw("\x0f\xf0"));
+    EXPECT_EQ(reply.payload.size(), sizeof(IoctlOut));
+}
+
 TEST_F(SessionTest, StatxAccessAndSyncfsAnswer) {
     const auto reply = guest.call(FUSE_STATX, 1, RequestBytes{}.add(StatxIn{0, 0, 0, 0, 0x7ff}));
     EXPECT_EQ(reply.as<StatxOut>().stat.mask, 0x7ffU);
