@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/virtio/guest_memory.h"
 
+#include "core/base/request_path.h"
+
 #include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -86,8 +88,8 @@ MemoryRegion::~MemoryRegion() {
 Result<std::shared_ptr<const GuestMemory>>
 GuestMemory::make(std::vector<std::shared_ptr<const MemoryRegion>> regions) {
     auto memory = std::make_shared<GuestMemory>();
-    std::stable_sort(regions.begin(), regions.end(), [](const auto& a, const auto& b) {
-        return a->layout().size > b->layout().size;
+    std::sort(regions.begin(), regions.end(), [](const auto& a, const auto& b) {
+        return a->layout().guest_address < b->layout().guest_address;
     });
     for (const auto& region : regions) {
         const RegionLayout& one = region->layout();
@@ -109,6 +111,9 @@ GuestMemory::make(std::vector<std::shared_ptr<const MemoryRegion>> regions) {
         }
         memory->regions_.push_back(region);
         memory->ranges_.push_back({to_integer(one.guest_address), one.size, region->host()});
+        if (one.size > memory->largest_.size) {
+            memory->largest_ = memory->ranges_.back();
+        }
     }
     return std::shared_ptr<const GuestMemory>{std::move(memory)};
 }
@@ -134,6 +139,22 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::without(const RegionLayo
     }
     regions.erase(found);
     return make(std::move(regions));
+}
+
+VFSKIT_OUT_OF_LINE std::span<std::byte> GuestMemory::find_elsewhere(GuestAddress address,
+                                                                    std::size_t size) const {
+    // virtio-mem makes up to 256 regions of one size.
+    const std::uint64_t guest = to_integer(address);
+    const auto after = std::upper_bound(
+        ranges_.begin(), ranges_.end(), guest, [](std::uint64_t sought, const Range& range) {
+            return sought < range.guest_start;
+        });
+    if (after == ranges_.begin()) {
+        return {};
+    }
+    const Range& range = *std::prev(after);
+    const std::uint64_t offset = guest - range.guest_start;
+    return offset < range.size ? range.bytes(offset, size) : std::span<std::byte>{};
 }
 
 std::optional<std::span<std::byte>> GuestMemory::find_whole(GuestAddress address,

@@ -71,16 +71,13 @@ public:
     /// The bytes from `address` on that are contiguous in our address space, at most `size`; empty
     /// when the guest has no memory there.
     [[nodiscard]] std::span<std::byte> find(GuestAddress address, std::size_t size) const {
-        // Each descriptor comes here. Guests have two or three regions, hot-plugged ones a few
-        // dozen, and nearly every address is in the first, the largest.
-        const std::uint64_t guest = to_integer(address);
-        for (const Range& range : ranges_) {
-            const std::uint64_t offset = guest - range.guest_start;
-            if (offset < range.size) {
-                return {range.host + offset, std::min<std::uint64_t>(size, range.size - offset)};
-            }
+        // Each descriptor comes here, and in a guest without hot-plugged memory nearly every
+        // address is in the largest region.
+        const std::uint64_t offset = to_integer(address) - largest_.guest_start;
+        if (offset < largest_.size) {
+            return largest_.bytes(offset, size);
         }
-        return {};
+        return find_elsewhere(address, size);
     }
     /// All `size` bytes at `address`, or nothing when they are not all there in one region.
     [[nodiscard]] std::optional<std::span<std::byte>> find_whole(GuestAddress address,
@@ -96,14 +93,21 @@ public:
     }
 
 private:
-    // What a lookup needs of a region, side by side in one cache line for the usual two or three.
+    // What a lookup needs of a region.
     struct Range {
-        std::uint64_t guest_start;
-        std::uint64_t size;
-        std::byte* host;
+        std::uint64_t guest_start = 0;
+        std::uint64_t size = 0;
+        std::byte* host = nullptr;
+
+        [[nodiscard]] std::span<std::byte> bytes(std::uint64_t offset, std::size_t wanted) const {
+            return {host + offset, std::min<std::uint64_t>(wanted, size - offset)};
+        }
     };
 
-    std::vector<Range> ranges_; // the largest first
+    [[nodiscard]] std::span<std::byte> find_elsewhere(GuestAddress address, std::size_t size) const;
+
+    Range largest_;             // of no size when there is none
+    std::vector<Range> ranges_; // all, sorted by guest_start
     std::vector<std::shared_ptr<const MemoryRegion>> regions_;
 };
 

@@ -57,6 +57,29 @@ TEST(GuestMemory, CutsAtTheEndOfARegion) {
     EXPECT_EQ(memory->find(GuestAddress{0x1ffff0}, 100).size(), 16U);
 }
 
+TEST(GuestMemory, FindsEveryRegionOfMany) {
+    // The largest in the middle, a gap above each, given out of order.
+    std::vector<std::unique_ptr<GuestRam>> rams;
+    std::vector<std::shared_ptr<const MemoryRegion>> regions;
+    for (const std::uint64_t number : {7, 2, 5, 0, 3, 6, 1, 4}) {
+        const std::size_t size = number == 3 ? 0x20000 : 0x10000;
+        rams.push_back(std::make_unique<GuestRam>(size, 0x100000 + number * 0x100000));
+        regions.push_back(map(*rams.back()));
+    }
+    const auto memory = *GuestMemory::make(regions);
+    for (const auto& region : regions) {
+        const RegionLayout& layout = region->layout();
+        const std::uint64_t start = to_integer(layout.guest_address);
+        EXPECT_EQ(memory->find(GuestAddress{start}, 10).data(), region->host());
+        const auto end = memory->find(GuestAddress{start + layout.size - 1}, 10);
+        ASSERT_EQ(end.size(), 1U);
+        EXPECT_EQ(end.data(), region->host() + layout.size - 1);
+        EXPECT_TRUE(memory->find(GuestAddress{start - 1}, 10).empty());
+        EXPECT_TRUE(memory->find(GuestAddress{start + layout.size}, 10).empty());
+    }
+    EXPECT_TRUE(GuestMemory{}.find(GuestAddress{0}, 10).empty());
+}
+
 TEST(GuestMemory, RefusesOverlappingRegions) {
     GuestRam low{1 << 20, 0x100000};
     GuestRam high{1 << 20, 0x1ff000};
