@@ -12,6 +12,7 @@ namespace vfskit::passthrough {
 namespace {
 
 // Beyond 32 bits, so that an offset cut short is seen.
+static_assert(sizeof(off_t) == 8);
 constexpr off_t far = (off_t{5} << 32U) + 7;
 
 class DataCalls : public testing::Test {
