@@ -3,6 +3,7 @@
 
 #include "core/base/request_path.h"
 #include "core/base/ticks.h"
+#include "core/vhost_user/notice_rule.h"
 #include "core/vhost_user/queue_worker.h"
 #include "core/vhost_user/worker_pool.h"
 
@@ -20,16 +21,6 @@ constexpr int batch_limit = 64;
 // The driver is shown finished requests by so many. One that is awake works on the first replies
 // while we answer the rest: shown all of them at the end, it and we would work in turn.
 constexpr std::uint32_t show_limit = 2;
-// A driver that sleeps is notified of what it is shown. That takes us a system call that wakes its
-// CPU (3 to 12 us in a virtual machine) and it as long as DriverResponse knows. So we do it when
-// what it has offered keeps us busy for about that long: sooner would be an interrupt for each
-// reply or two, later and we would run out of requests and wait for it.
-constexpr std::uint64_t least_unannounced_microseconds = 2;
-// With a ring so deep that this is long, it is notified when the interrupt is a small part of the
-// work all the same. Not later: a CPU that sleeps longer is dearer to wake.
-constexpr std::uint32_t enough_unannounced = 12;
-constexpr std::uint64_t enough_unannounced_microseconds = 30;
-constexpr std::uint64_t most_unannounced_microseconds = 100;
 
 constexpr std::size_t slots_per_chunk = 32;
 // iovecs beyond the ones in the slots, 16 bytes each. Past the first number no more requests are
@@ -190,6 +181,7 @@ VFSKIT_REQUEST_PATH bool ServedQueue::run_batch(Notice last_notice) {
         ++taken;
         dispatch(*slot);
         collect();
+        observe_driver();
         if (pending_count_ >= show_limit) {
             publish(is_notice_due() ? Notice::now : Notice::later);
         }
@@ -372,20 +364,12 @@ void ServedQueue::dispatch(RequestSlot& slot) {
     handler_.handle(slot);
 }
 
-bool ServedQueue::is_notice_due() {
-    observe_driver();
-    const std::uint64_t microsecond = ticks_per_microsecond();
-    const std::uint64_t elapsed = ticks_now() - unannounced_since_;
-    if (elapsed <= least_unannounced_microseconds * microsecond) {
-        return false;
-    }
-    if (!ring_->is_mapped() || elapsed > most_unannounced_microseconds * microsecond ||
-        (elapsed > enough_unannounced_microseconds * microsecond &&
-         unannounced_ >= enough_unannounced)) {
-        return true;
-    }
-    // What is left takes as long for each request as what is finished.
-    return elapsed * ring_->available_count() <= unannounced_ * driver_response_.expected();
+bool ServedQueue::is_notice_due() const {
+    return !ring_->is_mapped() ||
+           vhost_user::is_notice_due({.replies = unannounced_,
+                                      .since = ticks_now() - unannounced_since_,
+                                      .left = ring_->available_count()},
+                                     driver_response_.expected());
 }
 
 void ServedQueue::observe_driver() {
@@ -450,8 +434,11 @@ VFSKIT_OUT_OF_LINE void ServedQueue::log_written(const RequestSlot& slot,
 void ServedQueue::notify() {
     add(notifications_, std::uint64_t{1});
     const std::uint16_t offered = ring_->offered_index();
+    const bool is_busy = ring_->available_count() > 0;
     signal(settings_->call_fd);
-    driver_response_.notified(offered, ticks_now());
+    if (is_busy) { // else it may take as long as it likes to ask for more
+        driver_response_.notified(offered, ticks_now());
+    }
 }
 
 VFSKIT_OUT_OF_LINE void ServedQueue::break_ring() {

@@ -125,7 +125,7 @@ private:
     RequestSlot* pop();
     void dispatch(RequestSlot& slot);
     bool collect();
-    [[nodiscard]] bool is_notice_due();
+    [[nodiscard]] bool is_notice_due() const;
     void observe_driver();
     void publish(Notice notice);
     void show_pending();
