@@ -45,13 +45,25 @@ std::pair<int, int> two_cpus() {
     throw std::system_error{ENODEV, std::system_category(), "one CPU only"};
 }
 
-void stay_on(int cpu) {
-    cpu_set_t only;
-    CPU_ZERO(&only);
-    CPU_SET(cpu, &only);
-    // The CPU was usable a moment ago; where it is not any more, the threads share what is left.
-    (void)::pthread_setaffinity_np(::pthread_self(), sizeof(only), &only);
-}
+/// Keeps the calling thread on one CPU as long as it lives.
+class StayOn {
+public:
+    explicit StayOn(int cpu) {
+        ::pthread_getaffinity_np(::pthread_self(), sizeof(before_), &before_);
+        cpu_set_t only;
+        CPU_ZERO(&only);
+        CPU_SET(cpu, &only);
+        // The CPU was usable a moment ago; where it is not any more, the threads share what is
+        // left.
+        (void)::pthread_setaffinity_np(::pthread_self(), sizeof(only), &only);
+    }
+    StayOn(const StayOn&) = delete;
+    StayOn& operator=(const StayOn&) = delete;
+    ~StayOn() { (void)::pthread_setaffinity_np(::pthread_self(), sizeof(before_), &before_); }
+
+private:
+    cpu_set_t before_{};
+};
 
 Percentiles percentiles_of(std::vector<std::chrono::nanoseconds>& times) {
     std::sort(times.begin(), times.end());
@@ -66,10 +78,12 @@ WakeUp measure_wake_up(std::chrono::nanoseconds asleep) {
     if (!event.is_valid()) {
         throw std::system_error{errno, std::system_category(), "eventfd"};
     }
+    std::vector<std::chrono::nanoseconds> sending(rounds);
+    std::vector<std::chrono::nanoseconds> arrival(rounds);
     std::atomic<std::size_t> awake_count{0};
     std::atomic<Clock::time_point> awake_at{};
     std::thread sleeper{[&, cpu = there] {
-        stay_on(cpu);
+        const StayOn stay{cpu};
         for (std::size_t i = 0; i < rounds; ++i) {
             eventfd_t value = 0;
             (void)::eventfd_read(event.get(), &value);
@@ -77,23 +91,20 @@ WakeUp measure_wake_up(std::chrono::nanoseconds asleep) {
             awake_count.store(i + 1, std::memory_order_release);
         }
     }};
-    std::vector<std::chrono::nanoseconds> sending;
-    std::vector<std::chrono::nanoseconds> arrival;
-    std::thread waker{[&, cpu = here] {
-        stay_on(cpu);
+    {
+        const StayOn stay{here};
         for (std::size_t i = 0; i < rounds; ++i) {
             const auto until = Clock::now() + asleep;
             while (Clock::now() < until) {
             }
             const auto start = Clock::now();
-            (void)::eventfd_write(event.get(), 1);
-            sending.push_back(Clock::now() - start);
+            (void)::eventfd_write(event.get(), 1); // fails only at 2^64 - 2 of them
+            sending[i] = Clock::now() - start;
             while (awake_count.load(std::memory_order_acquire) == i) {
             }
-            arrival.push_back(awake_at.load(std::memory_order_relaxed) - start);
+            arrival[i] = awake_at.load(std::memory_order_relaxed) - start;
         }
-    }};
-    waker.join();
+    }
     sleeper.join();
     return {percentiles_of(sending), percentiles_of(arrival)};
 }

@@ -19,9 +19,9 @@ struct WakeUp {
     Percentiles arrival; ///< from before it until that thread is out of its read(2)
 };
 
-/// 400 wake-ups between two threads on two CPUs of those this process may use, each after the other
-/// has slept for `asleep`. Takes `asleep` and the arrival 400 times. Throws std::system_error when
-/// there is no second CPU or no eventfd.
+/// 400 wake-ups of a thread on another of the CPUs that this one may use, each after it has slept
+/// for `asleep`. Takes `asleep` and the arrival 400 times. Throws std::system_error when there is
+/// no second CPU, no eventfd or no thread.
 WakeUp measure_wake_up(std::chrono::nanoseconds asleep);
 
 /// "a thread asleep for 50 us on another CPU: 1.1 us to wake it (p90 1.8), awake after 4.9 (7.6)",
