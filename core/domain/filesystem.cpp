@@ -2,6 +2,7 @@
 #include "core/domain/filesystem.h"
 
 #include "core/base/text.h"
+#include "core/domain/refusal.h"
 #include "core/domain/xml_tree.h"
 #include "core/mapping/mapping.h"
 
@@ -68,10 +69,6 @@ constexpr std::array<std::pair<std::string_view, NinepModel>, 3> models{
     {{"virtio", NinepModel::virtio},
      {"virtio-transitional", NinepModel::virtio_transitional},
      {"virtio-non-transitional", NinepModel::virtio_non_transitional}}};
-
-Error refuse(int code, std::string key, std::string message) {
-    return Error{code, std::move(message)}.at({.file = {}, .line = 0, .key = std::move(key)});
-}
 
 Result<void> require_at(LibvirtVersion version, LibvirtFeature feature, std::string key) {
     auto known = require(version, feature);

@@ -2,6 +2,7 @@
 // From a Share to its <filesystem>: what libvirt can say is said, what it cannot is refused by
 // name.
 #include "core/domain/filesystem.h"
+#include "core/domain/refusal.h"
 
 #include <fmt/format.h>
 
@@ -66,10 +67,6 @@ std::vector<std::string> daemon_options(const share::Share& share) {
     list_if(list, !share.uid_map.empty(), "--uid-map");
     list_if(list, !share.gid_map.empty(), "--gid-map");
     return list;
-}
-
-Error refuse(int code, std::string key, std::string message) {
-    return Error{code, std::move(message)}.at({.file = {}, .line = 0, .key = std::move(key)});
 }
 
 Result<void> refuse_ninep_options(const FilesystemOptions& options) {

@@ -2,6 +2,7 @@
 #include "core/domain/guest.h"
 
 #include "core/base/text.h"
+#include "core/domain/refusal.h"
 #include "core/domain/yaml_text.h"
 #include "core/mapping/mapping.h"
 
@@ -19,10 +20,6 @@ namespace {
 // systemd's UNIT_NAME_MAX without the NUL, "mount" suffix included.
 constexpr std::size_t max_unit_name = 255;
 constexpr std::string_view mount_suffix = ".mount";
-
-Error refuse(std::string key, std::string message) {
-    return Error{EINVAL, std::move(message)}.at({.file = {}, .line = 0, .key = std::move(key)});
-}
 
 bool is_printable(std::string_view text) {
     return base::is_valid_utf8(text) && std::none_of(text.begin(), text.end(), [](char c) {

@@ -2,6 +2,7 @@
 #include "core/domain/kubevirt.h"
 
 #include "core/base/text.h"
+#include "core/domain/refusal.h"
 #include "core/domain/yaml_text.h"
 #include "core/mapping/mapping.h"
 
@@ -27,10 +28,6 @@ constexpr std::array<std::pair<std::string_view, KubevirtSource>, 5> sources{
      {"secret", KubevirtSource::secret},
      {"downwardapi", KubevirtSource::downward_api},
      {"serviceaccount", KubevirtSource::service_account}}};
-
-Error refuse(std::string key, std::string message) {
-    return Error{EINVAL, std::move(message)}.at({.file = {}, .line = 0, .key = std::move(key)});
-}
 
 bool is_alphanumeric(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');

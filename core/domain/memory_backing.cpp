@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "core/domain/memory_node.h"
+#include "core/domain/refusal.h"
 
 #include <fmt/format.h>
 
@@ -33,10 +34,6 @@ std::pair<std::uint64_t, std::string_view> in_largest_unit(std::uint64_t bytes) 
         }
     }
     return {bytes, "b"};
-}
-
-Error refuse(std::string key, std::string message) {
-    return Error{EINVAL, std::move(message)}.at({.file = {}, .line = 0, .key = std::move(key)});
 }
 
 Result<void> check_pages(const MemoryRequest& request) {
