@@ -4,7 +4,8 @@
 
 The table is the source of truth: a room may include only itself and what its row lists, and DEPENDS in its
 CMakeLists.txt is that list. A room that is not in the table and an include that is not written from the root
-are faults too; a row without a folder is a room that is not built yet.
+are faults too; a row without a folder is a room that is not built yet. So is an x.cpp that does not begin with the
+x.h beside it: being first there shows that a header compiles alone.
 """
 import pathlib
 import re
@@ -56,6 +57,15 @@ def check_file(path: str, text: str, table: dict[str, set[str]]) -> list[str]:
     return faults
 
 
+def check_own_header(path: str, text: str) -> list[str]:
+    """A .cpp with a header beside it: that header must be its first include."""
+    header = path.removesuffix('.cpp') + '.h'
+    first = next((INCLUDE.match(line) for line in text.splitlines() if INCLUDE.match(line)), None)
+    if first and first.group(2) == header:
+        return []
+    return [f'{path}: its first include must be "{header}", which shows that it compiles alone']
+
+
 def linked_rooms(arguments: str) -> set[str]:
     """What stands behind DEPENDS, up to the next keyword."""
     rooms, is_reading = set(), False
@@ -90,6 +100,8 @@ def check_tree(root: pathlib.Path) -> list[str]:
                 relative = path.relative_to(root).as_posix()
                 seen.add(room_of(relative))
                 faults += check_file(relative, path.read_text(), table)
+                if path.suffix == '.cpp' and path.with_suffix('.h').exists():
+                    faults += check_own_header(relative, path.read_text())
     for path in sorted((root / 'core').glob('*/CMakeLists.txt')):
         faults += check_links(path.relative_to(root).as_posix(), path.read_text(), table)
     if not seen:

@@ -3,7 +3,7 @@
 """The checker itself: each kind of fault is found, and correct code is not."""
 import unittest
 
-from check_includes import check_file, check_links, read_table
+from check_includes import check_file, check_links, check_own_header, read_table
 
 TABLE = read_table('''
 | floor | room | is | may include |
@@ -38,6 +38,18 @@ class CheckIncludes(unittest.TestCase):
 
     def test_refuses_an_unknown_room(self):
         self.assertIn('is not in the table', check_file('core/utils/a.cpp', '', TABLE)[0])
+
+
+class CheckOwnHeader(unittest.TestCase):
+    PATH = 'core/virtio/ring.cpp'
+
+    def test_accepts_the_own_header_first(self):
+        text = '// A ring.\n#include "core/virtio/ring.h"\n\n#include <vector>\n'
+        self.assertEqual(check_own_header(self.PATH, text), [])
+
+    def test_refuses_another_header_first_and_none(self):
+        for text in ('#include <vector>\n#include "core/virtio/ring.h"\n', '#include "core/base/result.h"\n', ''):
+            self.assertIn('must be "core/virtio/ring.h"', check_own_header(self.PATH, text)[0])
 
 
 class CheckLinks(unittest.TestCase):
