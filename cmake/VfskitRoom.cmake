@@ -34,7 +34,7 @@ function(vfskit_headers target)
 endfunction()
 
 # vfskit_compile_alone(<file>...): these files of the current folder's target never share a compiler run with others of
-# it. With CMAKE_UNITY_BUILD (presets test, asan and tsan) a run takes several files, in half the time; a file stands
+# it. With CMAKE_UNITY_BUILD (presets test, asan, tsan and fuzz) a run takes several files, in half the time; a file stands
 # here because another one has something else of the same name.
 function(vfskit_compile_alone)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
