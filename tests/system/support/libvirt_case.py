@@ -96,7 +96,13 @@ mappings:
         self.keep('films')
 
     def keep(self, tag):
-        self.a.shell.run(f'mount -t virtiofs {tag} /mnt')
+        """Mounts the share, which may just have been plugged in: the guest takes a moment to find it. The keeper
+        writes on it from then on."""
+        self.a.shell.run(f'''tries=0
+until mount -t virtiofs {tag} /mnt 2>/tmp/mount.log; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || {{ cat /tmp/mount.log; exit 1; }}
+    sleep 0.1
+done''')
         self.a.shell.run('keeper /mnt/kept /tmp/stop >/tmp/keeper.log 2>&1 & echo $! >/tmp/keeper.pid')
         self.alive(self.a)
 
