@@ -61,7 +61,7 @@ TEST(GuestMemory, FindsEveryRegionOfMany) {
     // The largest in the middle, a gap above each, given out of order.
     std::vector<std::unique_ptr<GuestRam>> rams;
     std::vector<std::shared_ptr<const MemoryRegion>> regions;
-    for (const std::uint64_t number : {7, 2, 5, 0, 3, 6, 1, 4}) {
+    for (const std::uint64_t number : {7U, 2U, 5U, 0U, 3U, 6U, 1U, 4U}) {
         const std::size_t size = number == 3 ? 0x20000 : 0x10000;
         rams.push_back(std::make_unique<GuestRam>(size, 0x100000 + number * 0x100000));
         regions.push_back(map(*rams.back()));
