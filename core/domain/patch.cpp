@@ -7,6 +7,7 @@
 #include "core/domain/domain_tree.h"
 #include "core/domain/filesystem_node.h"
 #include "core/domain/memory_node.h"
+#include "core/domain/refusal.h"
 #include "core/domain/xml_edit.h"
 
 #include <fmt/format.h>
@@ -25,10 +26,6 @@ using xml::Document;
 using xml::Editor;
 using xml::Element;
 using xml::Node;
-
-Error refuse(int code, std::string message) {
-    return Error{code, std::move(message)}.at({.file = {}, .line = 0, .key = "filesystem"});
-}
 
 std::string_view target_of(const Element& filesystem) {
     const Element* const target = filesystem.find("target");
@@ -222,7 +219,9 @@ private:
             tags.push_back(target_of(*element));
         }
         const auto near = base::nearest(tag, tags);
-        return refuse(ENOENT, fmt::format("The domain has no filesystem with the tag '{}'", tag))
+        return refuse(ENOENT,
+                      "filesystem",
+                      fmt::format("The domain has no filesystem with the tag '{}'", tag))
             .with_remedy(near           ? fmt::format("Did you mean '{}'?", *near)
                          : tags.empty() ? "It has none at all"
                                         : fmt::format("It has: {}", fmt::join(tags, ", ")));
@@ -377,19 +376,19 @@ Result<void> check_request(const PatchRequest& request, const Target& target) {
     for (const ShareEdit& edit : request.put) {
         VFSKIT_TRY(validate(edit.filesystem, target));
         if (!xml::is_xml_text(edit.dirid)) {
-            return refuse(EINVAL,
+            return refuse("filesystem",
                           fmt::format("The dirid of the share '{}' cannot be written as XML",
                                       tag_of(edit.filesystem)));
         }
         if (!tags.insert(tag_of(edit.filesystem)).second) {
-            return refuse(EINVAL,
+            return refuse("filesystem",
                           fmt::format("The tag '{}' is given twice", tag_of(edit.filesystem)))
                 .with_remedy("Give each share a tag of its own");
         }
     }
     for (const std::string& tag : request.remove) {
         if (!tags.insert(tag).second) {
-            return refuse(EINVAL, fmt::format("The tag '{}' is given twice", tag))
+            return refuse("filesystem", fmt::format("The tag '{}' is given twice", tag))
                 .with_remedy("Add, update or remove a share, one at a time");
         }
     }
