@@ -17,8 +17,8 @@ function(vfskit_room name)
 endfunction()
 
 # vfskit_headers(<target> <absolute path>...): each must compile alone. x.h beside an x.cpp is the first thing that
-# x.cpp includes (the test architecture.includes holds it to that), so compiling x.cpp shows it; for the others
-# all_verify_interface_header_sets compiles a file that includes nothing else.
+# x.cpp includes (the test architecture.includes holds it to that), so every build that is no unity build shows it:
+# dev and the packages. For the others all_verify_interface_header_sets compiles a file that includes nothing else.
 function(vfskit_headers target)
   set(headers_without_source ${ARGN})
   foreach(header IN LISTS ARGN)
@@ -34,8 +34,8 @@ function(vfskit_headers target)
 endfunction()
 
 # vfskit_compile_alone(<file>...): these files of the current folder's target never share a compiler run with others of
-# it. With CMAKE_UNITY_BUILD (presets test, asan, tsan and fuzz) a run takes several files, in half the time; a file stands
-# here because another one has something else of the same name.
+# it. With CMAKE_UNITY_BUILD (presets test, asan, tsan and fuzz) a run takes several files, in half the time; a file
+# stands here because another one has something else of the same name.
 function(vfskit_compile_alone)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
