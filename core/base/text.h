@@ -26,6 +26,9 @@ std::string to_lower(std::string_view text);
 Result<std::uint64_t>
 parse_unsigned(std::string_view text, std::string_view what, std::uint64_t max = UINT64_MAX);
 
+/// What some editors put in front of a UTF-8 text.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 /// True if `bytes` is well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF).
 bool is_valid_utf8(std::string_view bytes);
 

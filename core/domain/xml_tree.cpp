@@ -18,7 +18,6 @@
 namespace vfskit::domain::xml {
 namespace {
 
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::string_view blanks = " \t\r\n";
 
 std::string to_std(const xmlChar* text) {
@@ -38,7 +37,7 @@ std::size_t line_at(std::string_view text, std::size_t offset) {
 /// malformed text too: it runs before libxml2 sees the document, so that no document type ever
 /// does.
 std::size_t end_of_prolog(std::string_view text) {
-    std::size_t at = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+    std::size_t at = text.starts_with(base::byte_order_mark) ? base::byte_order_mark.size() : 0;
     while (at < text.size()) {
         const std::string_view rest = text.substr(at);
         std::size_t length = 0;

@@ -23,21 +23,6 @@ namespace vfskit::store {
 
 namespace {
 
-constexpr std::string_view pve_scheme = "pve:";
-constexpr std::string_view yaml_scheme = "yaml:";
-
-/// The root of a "pve:" URL, nothing for another one.
-std::optional<std::string> pve_root(std::string_view url) {
-    if (!url.starts_with(pve_scheme)) {
-        return std::nullopt;
-    }
-    std::string root{url.substr(pve_scheme.size())};
-    while (root.size() > 1 && root.back() == '/') {
-        root.pop_back();
-    }
-    return root;
-}
-
 void sort_findings(std::vector<Finding>& findings) {
     std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
         // Errors first; the rest ascending.
@@ -164,10 +149,6 @@ Result<Diagnosis> diagnose_pve(std::string_view url, const PvePaths& paths) {
     examine_lock(paths, diagnosis.findings);
     sort_findings(diagnosis.findings);
     return diagnosis;
-}
-
-std::string yaml_path(std::string_view url) {
-    return std::string{url.starts_with(yaml_scheme) ? url.substr(yaml_scheme.size()) : url};
 }
 
 void examine_content(const std::vector<mapping::DirectoryMapping>& mappings,

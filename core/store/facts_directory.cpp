@@ -152,15 +152,10 @@ std::unique_ptr<FactsStore> open_facts_directory(std::string path) {
 
 Result<std::unique_ptr<FactsStore>> open_facts_store(std::string_view store_url,
                                                      std::string_view directory) {
-    constexpr std::string_view pve_scheme = "pve:";
     // Who does not know the mappings' store does not know its facts either.
     VFSKIT_TRY_ASSIGN(const auto mappings, open_store(store_url));
-    if (store_url.starts_with(pve_scheme)) {
-        auto root = std::string{store_url.substr(pve_scheme.size())};
-        while (root.size() > 1 && root.back() == '/') {
-            root.pop_back();
-        }
-        return std::unique_ptr<FactsStore>{std::make_unique<PveFacts>(root)};
+    if (const auto root = pve_root(store_url)) {
+        return std::unique_ptr<FactsStore>{std::make_unique<PveFacts>(*root)};
     }
     if (is_etcd_url(store_url)) {
         return open_etcd_facts(store_url);

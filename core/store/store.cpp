@@ -27,11 +27,11 @@ Error unusable_url(std::string_view url, std::string_view why) {
         std::string{known_urls});
 }
 
-Result<std::unique_ptr<MappingStore>> open_yaml(std::string_view url, std::string_view path) {
+Result<std::unique_ptr<MappingStore>> open_yaml(std::string_view url, std::string path) {
     if (path.empty() || path.back() == '/') {
         return unusable_url(url, "names no file");
     }
-    return std::unique_ptr<MappingStore>{std::make_unique<YamlStore>(std::string{path})};
+    return std::unique_ptr<MappingStore>{std::make_unique<YamlStore>(std::move(path))};
 }
 
 } // namespace
@@ -64,19 +64,31 @@ Result<Revision> update(MappingStore& store,
 }
 
 Result<std::unique_ptr<MappingStore>> open_store(std::string_view url) {
-    if (url.starts_with(yaml_scheme)) {
-        return open_yaml(url, url.substr(yaml_scheme.size()));
-    }
-    if (url.starts_with(pve_scheme)) {
-        return open_pve_store(std::string{url.substr(pve_scheme.size())});
+    if (const auto root = pve_root(url)) {
+        return open_pve_store(*root);
     }
     if (is_etcd_url(url)) {
         return open_etcd_store(url);
     }
-    if (url.ends_with(".yaml") || url.ends_with(".yml")) {
-        return open_yaml(url, url);
+    if (url.starts_with(yaml_scheme) || url.ends_with(".yaml") || url.ends_with(".yml")) {
+        return open_yaml(url, yaml_path(url));
     }
     return unusable_url(url, "is of no known kind");
+}
+
+std::optional<std::string> pve_root(std::string_view url) {
+    if (!url.starts_with(pve_scheme)) {
+        return std::nullopt;
+    }
+    std::string root{url.substr(pve_scheme.size())};
+    while (root.size() > 1 && root.back() == '/') {
+        root.pop_back();
+    }
+    return root;
+}
+
+std::string yaml_path(std::string_view url) {
+    return std::string{url.starts_with(yaml_scheme) ? url.substr(yaml_scheme.size()) : url};
 }
 
 std::string

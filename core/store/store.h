@@ -11,6 +11,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -92,6 +93,12 @@ Result<Revision> update(MappingStore& store,
 /// "etcd://host:2379/prefix" (see etcd_url.h), or a bare path ending in .yaml or .yml. EINVAL names
 /// the url and lists what is known. Nothing is read yet.
 Result<std::unique_ptr<MappingStore>> open_store(std::string_view url);
+
+/// The directory of a "pve:" URL without slashes at its end, "/etc/pve"; nothing for another URL.
+std::optional<std::string> pve_root(std::string_view url);
+
+/// The file of a YAML store's URL, with "yaml:" or without.
+std::string yaml_path(std::string_view url);
 
 /// Which store is used: `option` (from --store) if given, else `environment` (VFSKIT_STORE) if not
 /// empty, else "pve:/etc/pve" where pmxcfs is mounted, else "yaml:/etc/vfskit/mappings.yaml".

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/yaml_lines.h"
 
+#include "core/base/text.h"
+
 #include <algorithm>
 
 namespace vfskit::store {
 
 namespace {
-
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 YamlLine line_at(std::string_view text, std::size_t begin, std::size_t number) {
     YamlLine line;
@@ -35,7 +35,7 @@ bool is_blank_line(std::string_view text, const YamlLine& line) {
 } // namespace
 
 YamlLines::YamlLines(std::string_view text) : text_{text} {
-    line_.next = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+    line_.next = text.starts_with(base::byte_order_mark) ? base::byte_order_mark.size() : 0;
 }
 
 void YamlLines::load(std::size_t begin) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/yaml_patch.h"
 
+#include "core/base/text.h"
 #include "core/store/yaml_lines.h"
 
 #include <algorithm>
@@ -15,8 +16,6 @@ using mapping::DirectoryMapping;
 using mapping::NodePath;
 
 constexpr std::size_t default_step = 2;
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-
 // One of the optional keys, in the order in which new ones are written.
 struct OptionalKey {
     std::string_view key;
@@ -406,7 +405,7 @@ std::string YamlPatcher::apply() {
         const std::size_t begin = std::max(patch.replaced.begin, done);
         result += text_.substr(done, begin - done);
         const bool at_line_begin =
-            result.empty() || result.back() == '\n' || result == byte_order_mark;
+            result.empty() || result.back() == '\n' || result == base::byte_order_mark;
         if (patch.is_lines && !at_line_begin) {
             result += manner_.eol;
         }

@@ -88,9 +88,6 @@ public:
     [[nodiscard]] std::optional<GuestAddress> guest_address_of(const void* host) const;
 
     [[nodiscard]] std::size_t region_count() const { return ranges_.size(); }
-    [[nodiscard]] const std::vector<std::shared_ptr<const MemoryRegion>>& regions() const {
-        return regions_;
-    }
 
 private:
     // What a lookup needs of a region.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cli/option_set.h"
 
+#include "core/base/size.h"
 #include "core/base/text.h"
 
 #include <fmt/format.h>
@@ -71,6 +72,11 @@ OptionSet::number(OptionSpec spec, std::optional<std::uint64_t>& target, std::ui
     return value(std::move(spec), target, [max](std::string_view word) {
         return base::parse_unsigned(word, "the value", max);
     });
+}
+
+OptionSet& OptionSet::size(OptionSpec spec, std::optional<std::uint64_t>& target) {
+    return value(
+        std::move(spec), target, [](std::string_view word) { return base::parse_size(word); });
 }
 
 const OptionEntry* OptionSet::find(std::string_view name) const {

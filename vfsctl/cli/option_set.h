@@ -87,6 +87,8 @@ public:
     OptionSet& number(OptionSpec spec,
                       std::optional<std::uint64_t>& target,
                       std::uint64_t max = std::numeric_limits<std::uint64_t>::max());
+    /// A number of bytes as base::parse_size() reads it, "4G".
+    OptionSet& size(OptionSpec spec, std::optional<std::uint64_t>& target);
 
     [[nodiscard]] const std::vector<std::unique_ptr<OptionEntry>>& entries() const {
         return entries_;

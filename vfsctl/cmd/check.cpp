@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/check.h"
 
+#include "vfsctl/cmd/share_options.h"
 #include "vfsctl/output/json.h"
 #include "vfsctl/services.h"
 
@@ -19,11 +20,6 @@ using check::Operation;
 
 check::Moment now() {
     return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
-Result<bool> parse_on_off(std::string_view word) {
-    VFSKIT_TRY_ASSIGN(const auto chosen, parse_word(word, {"on", "off"}));
-    return chosen == "on";
 }
 
 /// A VM that its manager says is stopped only has a definition to move; so has a Proxmox VE VM that

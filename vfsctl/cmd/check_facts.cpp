@@ -102,7 +102,7 @@ Result<std::set<std::string>> all_nodes(Services& services, const FactsChoice& c
         VFSKIT_TRY_ASSIGN(const auto facts, read_facts_file(path));
         nodes.insert(facts.node);
     }
-    if (const auto root = pve_root_of(services)) {
+    if (const auto root = store::pve_root(services.store_url)) {
         VFSKIT_TRY_ASSIGN(const auto members, store::read_pve_nodes(*root));
         nodes.insert(members.begin(), members.end());
     }

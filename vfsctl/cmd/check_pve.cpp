@@ -90,7 +90,7 @@ std::string render(const PlacedVm& placed, const PveAnswer& answer) {
 } // namespace
 
 Result<ExitCode> run_check_pve(const CheckOptions& options, Services& services) {
-    const auto root = pve_root_of(services);
+    const auto root = store::pve_root(services.store_url);
     if (!root) {
         return Error{EINVAL, "--pve needs a Proxmox VE store"}.with_remedy(
             "Give it with --store pve:/etc/pve");

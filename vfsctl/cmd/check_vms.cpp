@@ -120,13 +120,6 @@ place_domain(LibvirtConnection& libvirt, const DomainState& state, std::string n
     return PlacedVm{std::move(vm), std::move(node), {}};
 }
 
-std::optional<std::string> pve_root_of(const Services& services) {
-    constexpr std::string_view scheme = "pve:";
-    const std::string_view url = services.store_url;
-    return url.starts_with(scheme) ? std::optional{std::string{url.substr(scheme.size())}}
-                                   : std::nullopt;
-}
-
 void bind_vm_choice(VmChoice& choice, OptionSet& set) {
     set.text({.name = "--xml",
               .value = "FILE",
@@ -182,7 +175,7 @@ Result<std::vector<PlacedVm>> find_vms(const VmChoice& choice, Services& service
         }
         return std::vector{PlacedVm{*std::move(vm), node_of(choice, services), {}}};
     }
-    const auto root = pve_root_of(services);
+    const auto root = store::pve_root(services.store_url);
     const bool is_number = base::parse_unsigned(*choice.name, "VMID", max_vmid).has_value();
     if (root && (is_number || choice.name == "all")) {
         return find_pve_vms(*root, choice, services);

@@ -44,7 +44,4 @@ Result<std::vector<PlacedVm>> find_vms(const VmChoice& choice, Services& service
 Result<PlacedVm>
 place_domain(LibvirtConnection& libvirt, const DomainState& state, std::string node);
 
-/// The directory of a "pve:" store; nothing for another store.
-std::optional<std::string> pve_root_of(const Services& services);
-
 } // namespace vfskit::vfsctl

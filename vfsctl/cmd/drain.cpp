@@ -92,7 +92,7 @@ Result<std::vector<PlacedVm>> vms_on(const DrainOptions& options, Services& serv
     VmChoice choice;
     choice.name = "all";
     choice.connect = options.connect;
-    if (!pve_root_of(services)) {
+    if (!store::pve_root(services.store_url)) {
         choice.from = options.node; // the connection's domains are this node's
     }
     VFSKIT_TRY_ASSIGN(auto vms, find_vms(choice, services));

@@ -21,7 +21,6 @@ using mapping::Rules;
 
 namespace {
 
-const std::vector<std::string> method_words{"find-paths", "file-handles", "fd-passing", "none"};
 const std::vector<std::string> relation_words{"same-directory", "replicas", "none"};
 
 template <class T, class Parse>

@@ -25,6 +25,10 @@ void fill_node(std::vector<mapping::NodePath>& paths, const std::string& node);
 /// --rules of every verb that takes new values.
 void bind_rules(mapping::Rules& rules, OptionSet& set);
 
+/// What --method takes: the migration methods, and "none" for a mapping without one.
+inline const std::vector<std::string> method_words{
+    "find-paths", "file-handles", "fd-passing", "none"};
+
 /// --method and --relation take "none" too, which takes the property away.
 template <class T>
 struct Assignment {

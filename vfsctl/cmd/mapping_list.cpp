@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/mapping_list.h"
 
+#include "vfsctl/cmd/mapping_fields.h"
 #include "vfsctl/output/json.h"
 #include "vfsctl/output/table.h"
 #include "vfsctl/services.h"
@@ -15,8 +16,6 @@ namespace vfskit::vfsctl {
 using mapping::DirectoryMapping;
 
 namespace {
-
-const std::vector<std::string> method_words{"find-paths", "file-handles", "fd-passing", "none"};
 
 using MethodFilter = std::optional<mapping::MigrationMethod>;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/mapping_use.h"
 
+#include "core/store/store.h"
 #include "core/store/vm_config.h"
 
 #include <fmt/format.h>
@@ -11,8 +12,6 @@
 namespace vfskit::vfsctl {
 
 namespace {
-
-constexpr std::string_view pve_scheme = "pve:";
 
 std::string section_text(const store::VmSection& section) {
     if (section.name.empty()) {
@@ -37,10 +36,11 @@ void add_uses(std::vector<MappingUse>& uses,
 Result<std::vector<MappingUse>> find_uses(const std::string& store_url,
                                           std::span<const std::string> ids) {
     std::vector<MappingUse> uses;
-    if (!store_url.starts_with(pve_scheme)) {
+    const auto root = store::pve_root(store_url);
+    if (!root) {
         return uses;
     }
-    VFSKIT_TRY_ASSIGN(const auto vms, store::read_vm_configs(store_url.substr(pve_scheme.size())));
+    VFSKIT_TRY_ASSIGN(const auto vms, store::read_vm_configs(*root));
     for (const auto& vm : vms) {
         add_uses(uses, vm, vm.current, ids);
         add_uses(uses, vm, vm.pending, ids);

@@ -15,10 +15,6 @@ namespace vfskit::vfsctl {
 
 namespace {
 
-Result<std::uint64_t> parse_bytes(std::string_view word) {
-    return base::parse_size(word);
-}
-
 Result<share::PciAddress> parse_pci_address(std::string_view word) {
     const auto colon = word.rfind(':');
     if (colon == std::string_view::npos || colon == 0 || colon + 1 == word.size()) {
@@ -31,29 +27,27 @@ Result<share::PciAddress> parse_pci_address(std::string_view word) {
 
 Result<share::NumaCell> parse_cell(std::string_view word) {
     const auto at = word.find('@');
-    VFSKIT_TRY_ASSIGN(const auto bytes, parse_bytes(word.substr(0, at)));
+    VFSKIT_TRY_ASSIGN(const auto bytes, base::parse_size(word.substr(0, at)));
     return share::NumaCell{bytes,
                            at == std::string_view::npos ? "" : std::string{word.substr(at + 1)}};
 }
 
 void bind_memory(QemuArgsOptions& options, OptionSet& set) {
-    set.value({.name = "--memory",
-               .value = "SIZE",
-               .help = "The VM's memory, '4G': prints the arguments for memory that daemons can "
-                       "share. Without it the devices only"},
-              options.memory,
-              parse_bytes)
+    set.size({.name = "--memory",
+              .value = "SIZE",
+              .help = "The VM's memory, '4G': prints the arguments for memory that daemons can "
+                      "share. Without it the devices only"},
+             options.memory)
         .text(
             {.name = "--memory-path",
              .value = "PATH",
              .help = "Back the memory by files here (/dev/shm, a hugetlbfs mount) instead of memfd",
              .completes = Completes::directory},
             options.memory_path)
-        .value({.name = "--hugepages",
-                .value = "SIZE",
-                .help = "Back the memory by huge pages of this size, '2M' or '1G'"},
-               options.hugepage,
-               parse_bytes)
+        .size({.name = "--hugepages",
+               .value = "SIZE",
+               .help = "Back the memory by huge pages of this size, '2M' or '1G'"},
+              options.hugepage)
         .values(
             {.name = "--numa",
              .value = "SIZE[@CPUS]",

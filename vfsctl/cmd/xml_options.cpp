@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vfsctl/cmd/xml_options.h"
 
-#include "core/base/size.h"
 #include "vfsctl/output/output.h"
 
 #include <fmt/format.h>
@@ -33,10 +32,6 @@ Result<std::uint32_t> parse_file_mode(std::string_view word) {
 Result<bool> parse_wrpolicy(std::string_view word) {
     VFSKIT_TRY(parse_word(word, {"immediate"}));
     return true;
-}
-
-Result<std::uint64_t> parse_bytes(std::string_view word) {
-    return base::parse_size(word);
 }
 
 const std::vector<std::string> on_off{"on", "off"};
@@ -196,21 +191,19 @@ void bind_memory_options(MemoryOptions& options, OptionSet& set, const std::stri
                .words = {"memfd", "file", "hugepages"}},
               options.kind,
               domain::parse_memory_kind)
-        .value({.name = "--page-size",
-                .value = "SIZE",
-                .help = "Size of the huge pages, '2M' or '1G'. Default: the host's"},
-               options.page_bytes,
-               parse_bytes)
+        .size({.name = "--page-size",
+               .value = "SIZE",
+               .help = "Size of the huge pages, '2M' or '1G'. Default: the host's"},
+              options.page_bytes)
         .flag({.name = "--numa",
                .help =
                    "As a NUMA cell with memAccess='shared', for libvirt before 6.9; needs --memory "
                    "and --vcpus"},
               options.numa)
-        .value({.name = "--memory",
-                .value = "SIZE",
-                .help = "The domain's memory, '4G', to count its huge pages"},
-               options.memory_bytes,
-               parse_bytes)
+        .size({.name = "--memory",
+               .value = "SIZE",
+               .help = "The domain's memory, '4G', to count its huge pages"},
+              options.memory_bytes)
         .number({.name = "--vcpus", .value = "N", .help = "The domain's CPUs, for --numa"},
                 options.vcpus);
 }

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 
 namespace vfskit::store {
 namespace {
@@ -113,6 +114,19 @@ TEST(OpenStore, ListsWhatIsKnown) {
     EXPECT_FALSE(open_store(""));
     EXPECT_FALSE(open_store("yaml:"));
     EXPECT_FALSE(open_store("yaml:/etc/"));
+}
+
+TEST(PveRoot, IsTheDirectoryWithoutSlashesAtItsEnd) {
+    EXPECT_EQ(pve_root("pve:/etc/pve"), "/etc/pve");
+    EXPECT_EQ(pve_root("pve:/etc/pve//"), "/etc/pve");
+    EXPECT_EQ(pve_root("pve:/"), "/");
+    EXPECT_EQ(pve_root("yaml:/etc/pve"), std::nullopt);
+    EXPECT_EQ(pve_root("/etc/pve"), std::nullopt);
+}
+
+TEST(YamlPath, IsWhatStandsBehindTheScheme) {
+    EXPECT_EQ(yaml_path("yaml:/a/b"), "/a/b");
+    EXPECT_EQ(yaml_path("b.yml"), "b.yml");
 }
 
 TEST(ChooseStoreUrl, PrefersOptionThenEnvironmentThenWhatIsThere) {
