@@ -19,6 +19,7 @@ import vm
 OURS = os.environ['VFSKIT_VIRTIOFSD']
 LANDLOCK_PROBE = os.environ['VFSKIT_LANDLOCK_PROBE']
 FILES = 3000
+TCG_DIED = 'iotlb_to_section: Assertion'
 
 
 def make_tree(directory: pathlib.Path) -> pathlib.Path:
@@ -56,6 +57,19 @@ def unpacks_a_tree(share: pathlib.Path, archive: pathlib.Path):
 
 
 def survives_a_hot_reboot(share: pathlib.Path):
+    """QEMU 10.0 under TCG now and then ends itself at a reset, by an assertion on a translation of before it: that
+    is tried again, twice."""
+    for tries_left in (2, 1, 0):
+        try:
+            reboots_under_open_files(share)
+            return
+        except vm.GuestError as error:
+            if TCG_DIED not in str(error) or not tries_left:
+                raise
+            print(f'once more, QEMU ended itself: {TCG_DIED}', flush=True)
+
+
+def reboots_under_open_files(share: pathlib.Path):
     (share / 'before').write_text('x')
     with vm.Daemon(OURS, share) as daemon, vm.Guest([vm.Share('s', daemon.socket)], reboots=True) as guest:
         for _ in range(3):
