@@ -141,9 +141,6 @@ Result<std::unique_ptr<MappingStore>> open_pve_store(std::string root) {
 
 Result<std::unique_ptr<MappingStore>>
 open_pve_store(std::string root, const PveLockOptions& lock_options, PveClock& clock) {
-    while (root.size() > 1 && root.back() == '/') {
-        root.pop_back();
-    }
     if (root.empty() || root.front() != '/') {
         return Error{EINVAL, fmt::format("Store 'pve:{}' needs an absolute directory", root)}
             .with_remedy("Write it as pve:/etc/pve");

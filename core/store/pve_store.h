@@ -19,9 +19,9 @@ inline constexpr std::string_view pve_truth_cfg = "mapping/vfskit.cfg";
 /// pmxcfs refuses larger files, and a write that it refuses half way leaves a truncated file.
 inline constexpr std::size_t pve_max_file_bytes = 1U << 20U;
 
-/// The store over `root`. EINVAL for a root that is not absolute, ENOENT when it is no directory
-/// or, for a pmxcfs mount point, when nothing is mounted there (it then lacks the link "local").
-/// Nothing is read or locked yet.
+/// The store over `root`, which pve_root() gives. EINVAL for a root that is not absolute, ENOENT
+/// when it is no directory or, for a pmxcfs mount point, when nothing is mounted there (it then
+/// lacks the link "local"). Nothing is read or locked yet.
 Result<std::unique_ptr<MappingStore>> open_pve_store(std::string root);
 /// The same with other limits and another clock.
 Result<std::unique_ptr<MappingStore>>

@@ -16,6 +16,7 @@ using mapping::DirectoryMapping;
 using mapping::NodePath;
 
 constexpr std::size_t default_step = 2;
+
 // One of the optional keys, in the order in which new ones are written.
 struct OptionalKey {
     std::string_view key;

@@ -77,7 +77,7 @@ class GuestShell:
                 time.sleep(0.1)
         self.buffer = b''
         if waits_for_boot:
-            self._until(b'@@ready\n', vm.BOOT_TIMEOUT)
+            self._until(vm.READY, vm.BOOT_TIMEOUT)
 
     def _until(self, marker, timeout):
         deadline = time.monotonic() + timeout
